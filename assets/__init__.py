@@ -1,0 +1,1 @@
+"""Dagster assets, one module a stage of the lifecycle. Thin: read, call tickline, publish, report."""

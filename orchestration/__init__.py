@@ -1,0 +1,1 @@
+"""Partitions and resources (the ground floor); jobs, schedules and definitions (the roof)."""

@@ -1,0 +1,1 @@
+"""Processes that live long or face a person."""

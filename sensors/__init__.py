@@ -1,0 +1,1 @@
+"""What starts work or speaks up: new data, failed checks, watchdogs."""

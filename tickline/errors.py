@@ -1,0 +1,33 @@
+"""Every error Tickline raises on purpose. A message names the thing, the place and the way out."""
+
+
+class TicklineError(Exception):
+    """Root of all deliberate errors: what happened, where, and what to do about it."""
+
+
+class ConfigError(TicklineError):
+    """A configuration file is missing, unreadable or says something impossible."""
+
+
+class SourceError(TicklineError):
+    """A source could not deliver: missing, truncated, renamed, of another format, or unreachable."""
+
+
+class SchemaDrift(SourceError):
+    """A whole batch has other columns or types than its dataset declares."""
+
+
+class LakeError(TicklineError):
+    """The lake refused or could not complete an operation; nothing was half-published."""
+
+
+class LeaseLost(LakeError):
+    """Another run holds this partition, or took it over while this one was away."""
+
+
+class Corrupt(LakeError):
+    """Stored bytes do not hash to the name they are stored under."""
+
+
+class FirewallError(TicklineError):
+    """A firewall rule is not well-formed or does not fit the feed it judges."""

@@ -1,0 +1,39 @@
+"""The name of a partition: dataset, venue and date."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Self
+
+WHOLE = "all"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class PartitionKey:
+    """One partition of one dataset.
+
+    `period` is an ISO date: a UTC day for ticks, a session_date for bars and everything after, the Monday
+    of the week for weekly bars; or `all` for a dataset that is not split by time. The empty venue stands
+    for a dataset that is not split by venue.
+    """
+
+    dataset: str
+    venue: str
+    period: str
+
+    @classmethod
+    def daily(cls, dataset: str, venue: str, day: date) -> Self:
+        """The partition of one UTC day or session_date."""
+        return cls(dataset, venue, day.isoformat())
+
+    @classmethod
+    def whole(cls, dataset: str, venue: str = "") -> Self:
+        """The single partition of a dataset that is not split by time."""
+        return cls(dataset, venue, WHOLE)
+
+    @property
+    def date(self) -> date:
+        """The period as a date. Raises ValueError for a partition that is not split by time."""
+        return date.fromisoformat(self.period)
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.dataset, self.venue, self.period) if part)

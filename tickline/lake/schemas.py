@@ -1,0 +1,215 @@
+"""The columns of every dataset in the lake, their dtypes, order and sort key.
+
+Times are UTC in nanoseconds. Prices and sizes are Float64 and lie on the instrument's tick and lot grid once
+clean. A dataset's version is bumped whenever its columns change meaning; readers refuse a newer one.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import polars as pl
+
+NS = pl.Datetime("ns", "UTC")
+
+
+class Feed(StrEnum):
+    """A kind of tick a venue publishes."""
+
+    TRADES = "trades"
+    QUOTES = "quotes"
+    BOOK = "book"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """A dataset's columns in order, and the columns its rows are sorted by."""
+
+    columns: dict[str, pl.DataType]
+    sort: tuple[str, ...]
+    version: int = 1
+
+    def empty(self) -> pl.DataFrame:
+        """A frame of no rows with exactly these columns."""
+        return pl.DataFrame(schema=self.columns)
+
+
+# `seq` is the source's own order: the venue's sequence or numeric trade id where it has one, else the row's
+# number within its delivery. `delivery` numbers the file, page or connection that brought the row, in source
+# order. `defect` says why a field of the row could not be parsed; the row is kept so that it can be counted.
+_DELIVERED = {"seq": pl.Int64(), "delivery": pl.Int32(), "defect": pl.String()}
+_TIMES = {"instrument": pl.String(), "ts_event": NS, "ts_recv": NS}
+_TRADE = {
+    "price": pl.Float64(),
+    "size": pl.Float64(),
+    "side": pl.String(),  # aggressor: buy, sell, or null where the venue does not say
+    "trade_id": pl.String(),
+    "conditions": pl.String(),  # sale conditions as delivered
+    "exchange": pl.String(),  # reporting exchange of a consolidated tape
+}
+_QUOTE = {
+    "bid": pl.Float64(),
+    "bid_size": pl.Float64(),
+    "ask": pl.Float64(),
+    "ask_size": pl.Float64(),
+}
+_LEVEL = {
+    "kind": pl.String(),  # snapshot or delta
+    "side": pl.String(),  # bid or ask
+    "price": pl.Float64(),
+    "size": pl.Float64(),  # the level's new total; zero removes it
+    "first_seq": pl.Int64(),  # the venue's update ids the message covers
+    "last_seq": pl.Int64(),
+    "prev_seq": pl.Int64(),  # last_seq of the message before, where the venue says so
+}
+_TICK_SORT = ("instrument", "ts_event", "seq")
+
+RAW = {
+    Feed.TRADES: Schema(_TIMES | _TRADE | _DELIVERED, (*_TICK_SORT, "delivery", "trade_id", "price", "size")),
+    Feed.QUOTES: Schema(_TIMES | _QUOTE | _DELIVERED, (*_TICK_SORT, "delivery", "bid", "ask")),
+    Feed.BOOK: Schema(_TIMES | _LEVEL | _DELIVERED, (*_TICK_SORT, "delivery", "side", "price", "size")),
+}
+
+# `raw_row` is the row's number in the raw object the clean one was made from. `sets` is what a print may set
+# under its venue's sale-condition rules: 1 open, 2 high and low, 4 last, 8 volume.
+CLEAN = {
+    Feed.TRADES: Schema(
+        _TIMES | _TRADE | {"seq": pl.Int64(), "sets": pl.UInt8(), "raw_row": pl.UInt32()},
+        (*_TICK_SORT, "raw_row"),
+    ),
+    Feed.QUOTES: Schema(
+        _TIMES | _QUOTE | {"seq": pl.Int64(), "raw_row": pl.UInt32()},
+        (*_TICK_SORT, "raw_row"),
+    ),
+    Feed.BOOK: Schema(
+        # `epoch` counts the snapshots the book was rebuilt from: deltas of one epoch form one unbroken book.
+        _TIMES | _LEVEL | {"seq": pl.Int64(), "epoch": pl.Int32(), "raw_row": pl.UInt32()},
+        (*_TICK_SORT, "raw_row"),
+    ),
+}
+
+_REFUSED = {"rule": pl.String(), "reason": pl.String(), "raw_row": pl.UInt32()}
+QUARANTINE = {feed: Schema(RAW[feed].columns | _REFUSED, (*_TICK_SORT, "raw_row")) for feed in Feed}
+
+GAPS = Schema(
+    {
+        "instrument": pl.String(),
+        "kind": pl.String(),  # sequence (ids missing), book (deltas missing) or silence (no tick in session)
+        "ts_from": NS,
+        "ts_to": NS,
+        "seq_from": pl.Int64(),  # last id seen before the gap and first seen after it
+        "seq_to": pl.Int64(),
+        "missing": pl.Int64(),
+    },
+    ("instrument", "ts_from", "seq_from"),
+)
+
+# A bar covers [ts_open, ts_close). Its prices are null where no print of the window may set one. `volume` and
+# `turnover` (sum of price x size) are exact sums on the instrument's grid, so bars add up in any order.
+# ts_first/seq_first and ts_last/seq_last name the prints behind open and close.
+BARS = Schema(
+    {
+        "instrument": pl.String(),
+        "session_date": pl.Date(),
+        "segment": pl.String(),  # pre, regular or post
+        "ts_open": NS,
+        "ts_close": NS,
+        "open": pl.Float64(),
+        "high": pl.Float64(),
+        "low": pl.Float64(),
+        "close": pl.Float64(),
+        "volume": pl.Float64(),
+        "turnover": pl.Decimal(38, 12),
+        "vwap": pl.Float64(),
+        "trades": pl.Int64(),
+        "ts_first": NS,
+        "seq_first": pl.Int64(),
+        "ts_last": NS,
+        "seq_last": pl.Int64(),
+        "bid_open": pl.Float64(),
+        "bid_high": pl.Float64(),
+        "bid_low": pl.Float64(),
+        "bid_close": pl.Float64(),
+        "ask_open": pl.Float64(),
+        "ask_high": pl.Float64(),
+        "ask_low": pl.Float64(),
+        "ask_close": pl.Float64(),
+        "quotes": pl.Int64(),
+        "quote_ts_first": NS,
+        "quote_seq_first": pl.Int64(),
+        "quote_ts_last": NS,
+        "quote_seq_last": pl.Int64(),
+        "is_final": pl.Boolean(),
+    },
+    ("instrument", "ts_open"),
+)
+
+SESSIONS = Schema(
+    {
+        "venue": pl.String(),
+        "calendar": pl.String(),
+        "session_date": pl.Date(),
+        "segment": pl.String(),
+        "open": NS,
+        "close": NS,
+        "is_early_close": pl.Boolean(),
+    },
+    ("calendar", "open"),
+)
+
+INSTRUMENTS = Schema(
+    {
+        "venue": pl.String(),
+        "instrument": pl.String(),
+        "kind": pl.String(),
+        "base": pl.String(),
+        "quote": pl.String(),
+        "calendar": pl.String(),
+        "tick_size": pl.Float64(),
+        "lot_size": pl.Float64(),
+    },
+    ("instrument",),
+)
+
+MARKETS = Schema(
+    {
+        "instrument": pl.String(),  # one outcome of one market
+        "ts_recv": NS,
+        "event_id": pl.String(),
+        "event_title": pl.String(),
+        "market_id": pl.String(),
+        "title": pl.String(),
+        "outcome": pl.String(),
+        "rules": pl.String(),
+        "category": pl.String(),
+        "status": pl.String(),
+        "ts_open": NS,
+        "ts_close": NS,
+        "tick_size": pl.Float64(),
+        "bid": pl.Float64(),
+        "ask": pl.Float64(),
+        "payload": pl.String(),  # the venue's own record, JSON as delivered
+        "delivery": pl.Int32(),
+    },
+    ("instrument", "ts_recv"),
+)
+
+TIMEFRAMES = {
+    "1m": 60,
+    "5m": 300,
+    "15m": 900,
+    "1h": 3600,
+    "4h": 14400,
+    "1d": None,
+    "1w": None,
+}
+"""Bar length in seconds; None where a bar is a whole session or a whole week of sessions."""
+
+DATASETS: dict[str, Schema] = (
+    {f"raw_{feed}": RAW[feed] for feed in Feed}
+    | {f"clean_{feed}": CLEAN[feed] for feed in Feed}
+    | {f"quarantine_{feed}": QUARANTINE[feed] for feed in Feed}
+    | {f"gaps_{feed}": GAPS for feed in Feed}
+    | {f"bars_{timeframe}": BARS for timeframe in TIMEFRAMES}
+    | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS}
+)
+"""Every dataset of the lake by name."""

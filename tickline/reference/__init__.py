@@ -1,0 +1,1 @@
+"""What is true before any tick arrives: venues, instruments, fees, trading calendars, and their configuration."""

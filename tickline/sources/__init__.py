@@ -1,0 +1,1 @@
+"""Where raw data comes from. Every source speaks one protocol, declared in `source`."""

@@ -1,0 +1,467 @@
+"""The catalog: which object is each partition's current one, what it was made from, and what checks said of it.
+
+SQLite (WAL, synchronous=FULL) on one machine, PostgreSQL on a cluster, the same tables and migrations. Every
+write is one transaction that begins by locking the lease it relies on, so a publisher that lost its lease while
+it was away cannot commit.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, and_, create_engine, event, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from tickline.errors import LakeError, LeaseLost
+from tickline.lake.keys import PartitionKey
+from tickline.lake.tables import inputs, leases, objects, partitions, publications, verdicts
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The wall clock, in UTC: the default of every Clock port here."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One thing a publication was made from.
+
+    `kind` is `object` (another partition's object; `name` is its key), `source` (a source object; `name` is its
+    uri) or `config` (a piece of configuration; `name` says which).
+    """
+
+    kind: str
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """One publishing of one partition. `facts` are small deterministic numbers about it (watermark, counts)."""
+
+    key: PartitionKey
+    sha256: str
+    generation: int
+    rows: int
+    bytes: int
+    facts: Mapping[str, Any]
+    code: str
+    run: str
+    committed_at: datetime
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to publish under one name, until somebody else takes it. `token` is its fencing token."""
+
+    name: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one suite said of one object of one partition."""
+
+    key: PartitionKey
+    sha256: str
+    suite: str
+    suite_hash: str
+    passed: bool
+    severity: str
+    evaluated_at: datetime
+    metrics: Mapping[str, Any]
+    results: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A stored object about to become a partition's current one."""
+
+    key: PartitionKey
+    sha256: str
+    schema_version: int
+    rows: int
+    bytes: int
+    facts: Mapping[str, Any]
+
+
+_PUBLICATION = (
+    publications.c.dataset,
+    publications.c.venue,
+    publications.c.period,
+    publications.c.sha256,
+    publications.c.generation,
+    publications.c.facts,
+    publications.c.code,
+    publications.c.run,
+    publications.c.committed_at,
+    publications.c.id,
+    objects.c.rows,
+    objects.c.bytes,
+)
+
+
+class Catalog:
+    """Partitions, lineage, verdicts and leases over one database.
+
+    `url` is a SQLAlchemy URL: `sqlite:///path` or `postgresql+psycopg2://...`. Opening migrates the tables to the
+    current revision and refuses a catalog written by a newer one.
+    """
+
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        from tickline.lake.migrations import migrate
+
+        self.url = url
+        self._clock = clock
+        self._engine = open_engine(url)
+        self._writing = self._engine.execution_options(writes=True)
+        migrate(self._writing)
+
+    def close(self) -> None:
+        """Let go of every connection."""
+        self._engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One writing transaction for what belongs to the catalog but stands in a sibling module."""
+        with self._writing.begin() as connection:
+            yield connection
+
+    # Reading
+
+    def current(self, key: PartitionKey) -> Publication | None:
+        """The current publication of a partition, or None where it was never published."""
+        return self.currents([key]).get(key)
+
+    def currents(self, keys: Iterable[PartitionKey]) -> dict[PartitionKey, Publication]:
+        """The current publications of those of the partitions that have one."""
+        wanted = set(keys)
+        found: dict[PartitionKey, Publication] = {}
+        by_dataset: dict[tuple[str, str], list[str]] = {}
+        for key in wanted:
+            by_dataset.setdefault((key.dataset, key.venue), []).append(key.period)
+        for (dataset, venue), periods in by_dataset.items():
+            # A bound on the list keeps the statement inside every database's limit on parameters.
+            for start in range(0, len(periods), 500):
+                chunk = periods[start : start + 500]
+                found |= self._select_current(
+                    publications.c.dataset == dataset,
+                    publications.c.venue == venue,
+                    publications.c.period.in_(chunk),
+                )
+        return found
+
+    def everything(self, *, dataset: str | None = None, venue: str | None = None) -> dict[PartitionKey, Publication]:
+        """Every partition's current publication, by key, sorted; one dataset's or venue's where named."""
+        where = []
+        if dataset is not None:
+            where.append(publications.c.dataset == dataset)
+        if venue is not None:
+            where.append(publications.c.venue == venue)
+        return self._select_current(*where)
+
+    def history(self, key: PartitionKey) -> list[Publication]:
+        """Every publication of a partition, oldest first."""
+        query = select(*_PUBLICATION).join(objects).where(_is(publications, key)).order_by(publications.c.generation)
+        with self._engine.connect() as connection:
+            return [_publication(row) for row in connection.execute(query)]
+
+    def inputs_of(self, publication: Publication) -> list[Input]:
+        """What a publication was made from, in the order it was given."""
+        return self.inputs_of_all([publication])[publication.id]
+
+    def inputs_of_all(self, published: Iterable[Publication]) -> dict[int, list[Input]]:
+        """The inputs of many publications, by publication id."""
+        found: dict[int, list[Input]] = {publication.id: [] for publication in published}
+        ids = sorted(found)
+        with self._engine.connect() as connection:
+            for start in range(0, len(ids), 500):
+                query = (
+                    select(inputs)
+                    .where(inputs.c.publication_id.in_(ids[start : start + 500]))
+                    .order_by(inputs.c.publication_id, inputs.c.position)
+                )
+                for row in connection.execute(query):
+                    found[row.publication_id].append(Input(row.kind, row.name, row.sha256))
+        return found
+
+    def latest_verdicts(self, keys: Iterable[PartitionKey]) -> dict[PartitionKey, list[Verdict]]:
+        """The newest verdict of each suite on each of the partitions."""
+        found: dict[PartitionKey, list[Verdict]] = {}
+        groups = {(key.dataset, key.venue) for key in keys}
+        wanted = set(keys)
+        for dataset, venue in sorted(groups):
+            newest = (
+                select(func.max(verdicts.c.id))
+                .where(verdicts.c.dataset == dataset, verdicts.c.venue == venue)
+                .group_by(verdicts.c.period, verdicts.c.suite)
+            )
+            query = select(verdicts).where(verdicts.c.id.in_(newest)).order_by(verdicts.c.period, verdicts.c.suite)
+            with self._engine.connect() as connection:
+                for row in connection.execute(query):
+                    key = PartitionKey(row.dataset, row.venue, row.period)
+                    if key in wanted:
+                        found.setdefault(key, []).append(_verdict(row, key))
+        return found
+
+    def is_present(self, sha256: str) -> bool:
+        """Whether an object's bytes are in the lake (and not only in an archive)."""
+        with self._engine.connect() as connection:
+            return bool(connection.scalar(select(objects.c.present).where(objects.c.sha256 == sha256)))
+
+    # Leases
+
+    def acquire(self, name: str, holder: str, *, expires_at: datetime, dead: Callable[[str], bool]) -> Lease:
+        """Take the lease of a name, with a token greater than any before it.
+
+        A lease held by another, not expired and not `dead(holder)`, is refused with LeaseLost.
+        """
+        with self._writing.begin() as connection:
+            self._insert_if_absent(connection, leases, {"name": name, "token": 0}, ("name",))
+            row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
+            taken = row.holder is not None and row.holder != holder
+            if taken and _aware(row.expires_at) > self._clock() and not dead(row.holder):
+                raise LeaseLost(f"{name} is being published by {row.holder}; try again when it is done")
+            lease = Lease(name, row.token + 1)
+            connection.execute(
+                update(leases)
+                .where(leases.c.name == name)
+                .values(token=lease.token, holder=holder, expires_at=expires_at)
+            )
+        return lease
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back; nothing happens where it was taken over meanwhile."""
+        with self._writing.begin() as connection:
+            connection.execute(
+                update(leases)
+                .where(leases.c.name == lease.name, leases.c.token == lease.token)
+                .values(holder=None, expires_at=None)
+            )
+
+    # Writing
+
+    def commit(
+        self, drafts: Sequence[Draft], *, made_from: Sequence[Input], code: str, run: str, lease: Lease
+    ) -> list[Publication]:
+        """Make stored objects the current ones of their partitions, all or none.
+
+        A draft equal in object, inputs and code to the current publication changes nothing. Raises LeaseLost where
+        the lease was taken over.
+        """
+        with self._writing.begin() as connection:
+            query = select(leases.c.token).where(leases.c.name == lease.name).with_for_update()
+            token = connection.scalar(query)
+            if token != lease.token:
+                raise LeaseLost(f"{lease.name} was taken over by another run; this run's result was not published")
+            return [self._commit_one(connection, draft, made_from, code, run) for draft in drafts]
+
+    def record_verdicts(self, judged: Iterable[Verdict]) -> None:
+        """Append verdicts. They are never changed: the newest of a suite counts."""
+        rows = [
+            {
+                "dataset": verdict.key.dataset,
+                "venue": verdict.key.venue,
+                "period": verdict.key.period,
+                "sha256": verdict.sha256,
+                "suite": verdict.suite,
+                "suite_hash": verdict.suite_hash,
+                "passed": verdict.passed,
+                "severity": verdict.severity,
+                "evaluated_at": verdict.evaluated_at,
+                "metrics": dict(verdict.metrics),
+                "results": [dict(result) for result in verdict.results],
+            }
+            for verdict in judged
+        ]
+        if rows:
+            with self._writing.begin() as connection:
+                connection.execute(insert(verdicts), rows)
+
+    def _commit_one(
+        self, connection: Connection, draft: Draft, made_from: Sequence[Input], code: str, run: str
+    ) -> Publication:
+        self._insert_if_absent(
+            connection,
+            objects,
+            {
+                "sha256": draft.sha256,
+                "dataset": draft.key.dataset,
+                "schema_version": draft.schema_version,
+                "rows": draft.rows,
+                "bytes": draft.bytes,
+                "present": True,
+            },
+            ("sha256",),
+        )
+        connection.execute(update(objects).where(objects.c.sha256 == draft.sha256).values(present=True))
+        current = self._current_in(connection, draft.key)
+        same = current is not None and (current.sha256, current.code, current.facts) == (
+            draft.sha256,
+            code,
+            dict(draft.facts),
+        )
+        if current is not None and same:
+            known = connection.execute(
+                select(inputs.c.kind, inputs.c.name, inputs.c.sha256)
+                .where(inputs.c.publication_id == current.id)
+                .order_by(inputs.c.position)
+            ).all()
+            if [tuple(row) for row in known] == [(made.kind, made.name, made.sha256) for made in made_from]:
+                return current
+        return self._append(connection, draft, made_from, code, run=run, after=current)
+
+    def _append(
+        self,
+        connection: Connection,
+        draft: Draft,
+        made_from: Sequence[Input],
+        code: str,
+        *,
+        run: str,
+        after: Publication | None,
+    ) -> Publication:
+        key = draft.key
+        generation = after.generation + 1 if after else 1
+        committed_at = self._clock()
+        result = connection.execute(
+            insert(publications).values(
+                dataset=key.dataset,
+                venue=key.venue,
+                period=key.period,
+                generation=generation,
+                sha256=draft.sha256,
+                facts=dict(draft.facts),
+                code=code,
+                run=run,
+                committed_at=committed_at,
+            )
+        )
+        (publication_id,) = result.inserted_primary_key or (0,)
+        if made_from:
+            connection.execute(
+                insert(inputs),
+                [
+                    {
+                        "publication_id": publication_id,
+                        "position": position,
+                        "kind": made.kind,
+                        "name": made.name,
+                        "sha256": made.sha256,
+                    }
+                    for position, made in enumerate(made_from)
+                ],
+            )
+        if after is None:
+            connection.execute(
+                insert(partitions).values(
+                    dataset=key.dataset, venue=key.venue, period=key.period, publication_id=publication_id
+                )
+            )
+        else:
+            connection.execute(update(partitions).where(_is(partitions, key)).values(publication_id=publication_id))
+        return Publication(
+            key, draft.sha256, generation, draft.rows, draft.bytes, draft.facts, code, run, committed_at, publication_id
+        )
+
+    def _current_in(self, connection: Connection, key: PartitionKey) -> Publication | None:
+        query = (
+            select(*_PUBLICATION)
+            .select_from(partitions)
+            .join(publications, partitions.c.publication_id == publications.c.id)
+            .join(objects, publications.c.sha256 == objects.c.sha256)
+            .where(_is(partitions, key))
+        )
+        row = connection.execute(query).one_or_none()
+        return None if row is None else _publication(row)
+
+    def _select_current(self, *where: Any) -> dict[PartitionKey, Publication]:
+        query = (
+            select(*_PUBLICATION)
+            .select_from(partitions)
+            .join(publications, partitions.c.publication_id == publications.c.id)
+            .join(objects, publications.c.sha256 == objects.c.sha256)
+            .where(*where)
+            .order_by(publications.c.dataset, publications.c.venue, publications.c.period)
+        )
+        with self._engine.connect() as connection:
+            return {(found := _publication(row)).key: found for row in connection.execute(query)}
+
+    def _insert_if_absent(
+        self, connection: Connection, table: Any, values: dict[str, Any], unique: tuple[str, ...]
+    ) -> None:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing(index_elements=list(unique)))
+
+
+def open_engine(url: str) -> Engine:
+    """An engine whose transactions are durable when they return.
+
+    On SQLite a transaction of an engine with the option `writes` begins IMMEDIATE: pysqlite's own late BEGIN would
+    let two writers deadlock and would leave schema changes outside transactions (SQLAlchemy documentation,
+    "Serializable isolation / Savepoints / Transactional DDL").
+    """
+    if url.startswith("postgresql"):
+        return create_engine(url, pool_pre_ping=True)
+    if not url.startswith("sqlite"):
+        raise LakeError(f"catalog {url!r} is neither sqlite:///... nor postgresql+psycopg2://...")
+    engine = create_engine(url, connect_args={"timeout": 60})
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute("pragma journal_mode=wal")
+        cursor.execute("pragma synchronous=full")
+        cursor.execute("pragma foreign_keys=on")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("begin immediate" if writes else "begin")
+
+    return engine
+
+
+def _is(table: Any, key: PartitionKey) -> Any:
+    return and_(table.c.dataset == key.dataset, table.c.venue == key.venue, table.c.period == key.period)
+
+
+def _aware(moment: datetime) -> datetime:
+    # SQLite stores no zone; everything written here is UTC.
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _publication(row: Any) -> Publication:
+    return Publication(
+        key=PartitionKey(row.dataset, row.venue, row.period),
+        sha256=row.sha256,
+        generation=row.generation,
+        rows=row.rows,
+        bytes=row.bytes,
+        facts=row.facts,
+        code=row.code,
+        run=row.run,
+        committed_at=_aware(row.committed_at),
+        id=row.id,
+    )
+
+
+def _verdict(row: Any, key: PartitionKey) -> Verdict:
+    return Verdict(
+        key=key,
+        sha256=row.sha256,
+        suite=row.suite,
+        suite_hash=row.suite_hash,
+        passed=row.passed,
+        severity=row.severity,
+        evaluated_at=_aware(row.evaluated_at),
+        metrics=row.metrics,
+        results=row.results,
+    )

@@ -31,3 +31,7 @@ class Corrupt(LakeError):
 
 class FirewallError(TicklineError):
     """A firewall rule is not well-formed or does not fit the feed it judges."""
+
+
+class GateClosed(TicklineError):
+    """A check found an input wrong, so nothing may be made from it."""

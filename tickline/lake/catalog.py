@@ -5,18 +5,18 @@ write is one transaction that begins by locking the lease it relies on, so a pub
 it was away cannot commit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, create_engine, event, func, insert, select, update
+from sqlalchemy import Connection, Engine, and_, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tickline.errors import LakeError, LeaseLost
 from tickline.lake.keys import PartitionKey
-from tickline.lake.tables import inputs, leases, objects, partitions, publications, verdicts
+from tickline.lake.tables import copies, inputs, leases, objects, partitions, publications, verdicts
 
 Clock = Callable[[], datetime]
 
@@ -24,6 +24,14 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The wall clock, in UTC: the default of every Clock port here."""
     return datetime.now(UTC)
+
+
+class ObjectState(StrEnum):
+    """Where an object's bytes are."""
+
+    PRESENT = "present"
+    EXPIRED = "expired"  # removed from the lake after an archived copy was read back
+    LOST = "lost"  # missing or rotten; to be restored or rebuilt
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +61,7 @@ class Publication:
     run: str
     committed_at: datetime
     id: int
+    state: ObjectState = ObjectState.PRESENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +85,17 @@ class Verdict:
     evaluated_at: datetime
     metrics: Mapping[str, Any]
     results: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of an object in an archive, read back by version and found equal."""
+
+    sha256: str
+    archive: str
+    key: str
+    version: str
+    verified_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +123,7 @@ _PUBLICATION = (
     publications.c.id,
     objects.c.rows,
     objects.c.bytes,
+    objects.c.state,
 )
 
 
@@ -125,12 +146,6 @@ class Catalog:
     def close(self) -> None:
         """Let go of every connection."""
         self._engine.dispose()
-
-    @contextmanager
-    def transaction(self) -> Iterator[Connection]:
-        """One writing transaction for what belongs to the catalog but stands in a sibling module."""
-        with self._writing.begin() as connection:
-            yield connection
 
     # Reading
 
@@ -190,29 +205,57 @@ class Catalog:
                     found[row.publication_id].append(Input(row.kind, row.name, row.sha256))
         return found
 
-    def latest_verdicts(self, keys: Iterable[PartitionKey]) -> dict[PartitionKey, list[Verdict]]:
-        """The newest verdict of each suite on each of the partitions."""
-        found: dict[PartitionKey, list[Verdict]] = {}
-        groups = {(key.dataset, key.venue) for key in keys}
-        wanted = set(keys)
-        for dataset, venue in sorted(groups):
-            newest = (
-                select(func.max(verdicts.c.id))
-                .where(verdicts.c.dataset == dataset, verdicts.c.venue == venue)
-                .group_by(verdicts.c.period, verdicts.c.suite)
-            )
-            query = select(verdicts).where(verdicts.c.id.in_(newest)).order_by(verdicts.c.period, verdicts.c.suite)
-            with self._engine.connect() as connection:
-                for row in connection.execute(query):
-                    key = PartitionKey(row.dataset, row.venue, row.period)
-                    if key in wanted:
-                        found.setdefault(key, []).append(_verdict(row, key))
+    def verdicts_on(self, published: Iterable[Publication]) -> list[Verdict]:
+        """The newest verdict of each suite on exactly these objects of these partitions."""
+        by_dataset: dict[tuple[str, str], dict[str, Publication]] = {}
+        for publication in published:
+            key = publication.key
+            by_dataset.setdefault((key.dataset, key.venue), {})[key.period] = publication
+        found = []
+        with self._engine.connect() as connection:
+            for (dataset, venue), of_period in sorted(by_dataset.items()):
+                periods = sorted(of_period)
+                for start in range(0, len(periods), 500):
+                    newest = (
+                        select(func.max(verdicts.c.id))
+                        .where(
+                            verdicts.c.dataset == dataset,
+                            verdicts.c.venue == venue,
+                            verdicts.c.period.in_(periods[start : start + 500]),
+                        )
+                        .group_by(verdicts.c.period, verdicts.c.suite)
+                    )
+                    rows = connection.execute(select(verdicts).where(verdicts.c.id.in_(newest)).order_by(verdicts.c.id))
+                    found += [_verdict(row) for row in rows if row.sha256 == of_period[row.period].sha256]
         return found
 
-    def is_present(self, sha256: str) -> bool:
-        """Whether an object's bytes are in the lake (and not only in an archive)."""
+    def objects(self) -> dict[str, ObjectState]:
+        """Every object ever published that a partition's current publication names, and its state."""
+        query = (
+            select(objects.c.sha256, objects.c.state)
+            .distinct()
+            .select_from(partitions)
+            .join(publications, partitions.c.publication_id == publications.c.id)
+            .join(objects, publications.c.sha256 == objects.c.sha256)
+            .order_by(objects.c.sha256)
+        )
         with self._engine.connect() as connection:
-            return bool(connection.scalar(select(objects.c.present).where(objects.c.sha256 == sha256)))
+            return {row.sha256: ObjectState(row.state) for row in connection.execute(query)}
+
+    def names(self, sha256: str) -> bool:
+        """Whether any publication, current or past, names an object."""
+        query = select(func.count()).select_from(publications).where(publications.c.sha256 == sha256)
+        with self._engine.connect() as connection:
+            return bool(connection.scalar(query))
+
+    def copies_of(self, sha256: str) -> list[Copy]:
+        """The verified copies of an object in archives."""
+        query = select(copies).where(copies.c.sha256 == sha256).order_by(copies.c.archive)
+        with self._engine.connect() as connection:
+            return [
+                Copy(row.sha256, row.archive, row.key, row.version, _aware(row.verified_at))
+                for row in connection.execute(query)
+            ]
 
     # Leases
 
@@ -283,6 +326,17 @@ class Catalog:
             with self._writing.begin() as connection:
                 connection.execute(insert(verdicts), rows)
 
+    def record_copy(self, copy: Copy) -> None:
+        """Record an archived copy that was read back and agreed."""
+        with self._writing.begin() as connection:
+            connection.execute(delete(copies).where(copies.c.sha256 == copy.sha256, copies.c.archive == copy.archive))
+            connection.execute(insert(copies).values(**asdict(copy)))
+
+    def set_state(self, sha256: str, state: ObjectState) -> None:
+        """Say whether an object's bytes are in the lake, expired to an archive, or lost."""
+        with self._writing.begin() as connection:
+            connection.execute(update(objects).where(objects.c.sha256 == sha256).values(state=state))
+
     def _commit_one(
         self, connection: Connection, draft: Draft, made_from: Sequence[Input], code: str, run: str
     ) -> Publication:
@@ -295,11 +349,11 @@ class Catalog:
                 "schema_version": draft.schema_version,
                 "rows": draft.rows,
                 "bytes": draft.bytes,
-                "present": True,
+                "state": ObjectState.PRESENT,
             },
             ("sha256",),
         )
-        connection.execute(update(objects).where(objects.c.sha256 == draft.sha256).values(present=True))
+        connection.execute(update(objects).where(objects.c.sha256 == draft.sha256).values(state=ObjectState.PRESENT))
         current = self._current_in(connection, draft.key)
         same = current is not None and (current.sha256, current.code, current.facts) == (
             draft.sha256,
@@ -450,12 +504,13 @@ def _publication(row: Any) -> Publication:
         run=row.run,
         committed_at=_aware(row.committed_at),
         id=row.id,
+        state=ObjectState(row.state),
     )
 
 
-def _verdict(row: Any, key: PartitionKey) -> Verdict:
+def _verdict(row: Any) -> Verdict:
     return Verdict(
-        key=key,
+        key=PartitionKey(row.dataset, row.venue, row.period),
         sha256=row.sha256,
         suite=row.suite,
         suite_hash=row.suite_hash,

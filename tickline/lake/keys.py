@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Self
 
+from tickline.errors import LakeError
+
 WHOLE = "all"
 
 
@@ -12,8 +14,7 @@ class PartitionKey:
     """One partition of one dataset.
 
     `period` is an ISO date: a UTC day for ticks, a session_date for bars and everything after, the Monday
-    of the week for weekly bars; or `all` for a dataset that is not split by time. The empty venue stands
-    for a dataset that is not split by venue.
+    of the week for weekly bars; a year for sessions; or `all` for a dataset that is not split by time.
     """
 
     dataset: str
@@ -26,9 +27,19 @@ class PartitionKey:
         return cls(dataset, venue, day.isoformat())
 
     @classmethod
-    def whole(cls, dataset: str, venue: str = "") -> Self:
+    def whole(cls, dataset: str, venue: str) -> Self:
         """The single partition of a dataset that is not split by time."""
         return cls(dataset, venue, WHOLE)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key written as `dataset/venue/period`. Raises LakeError for anything else."""
+        parts = text.split("/")
+        if len(parts) != 3 or not all(parts):
+            raise LakeError(
+                f"{text!r} is not a partition; write dataset/venue/period, such as bars_1m/coinsim/2026-03-06"
+            )
+        return cls(*parts)
 
     @property
     def date(self) -> date:
@@ -36,4 +47,4 @@ class PartitionKey:
         return date.fromisoformat(self.period)
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.dataset, self.venue, self.period) if part)
+        return f"{self.dataset}/{self.venue}/{self.period}"

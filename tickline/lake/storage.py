@@ -105,6 +105,8 @@ class DirectoryStorage:
         """See Storage."""
         target = self._path(name)
         if target.exists() and file_sha256(target) == sha256:
+            # A fresh time tells `sweep` that somebody is about to name this object.
+            target.touch()
             staged.unlink()
             return
         fsync_path(staged)

@@ -38,8 +38,8 @@ objects = Table(
     Column("schema_version", Integer, nullable=False),
     Column("rows", BigInteger, nullable=False),
     Column("bytes", BigInteger, nullable=False),
-    # False once retention removed the local bytes after an archived copy was read back.
-    Column("present", Boolean, nullable=False),
+    # present; expired: removed after an archived copy was read back; lost: missing or rotten, to be rebuilt.
+    Column("state", String(8), nullable=False),
 )
 
 publications = Table(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from tickline.lake.catalog import Publication
+from tickline.lake.catalog import ObjectState, Publication
 from tickline.lake.codec import partition_path
 from tickline.lake.storage import Storage, object_name
 
@@ -36,12 +36,13 @@ class View:
         self._link(publication).unlink(missing_ok=True)
 
     def rebuild(self, published: Iterable[Publication]) -> int:
-        """Make the view show exactly these publications; returns how many stale links were removed."""
+        """Make the view show exactly those publications whose bytes are here; returns how many stale links went."""
         wanted = set()
         for publication in published:
-            self.show(publication)
-            wanted.add(self._link(publication))
-        stale = [link for link in self.root.rglob("data.parquet") if link not in wanted]
+            if publication.state is ObjectState.PRESENT:
+                self.show(publication)
+                wanted.add(self._link(publication))
+        stale = [link for link in self.root.rglob("*") if link.is_symlink() and link not in wanted]
         for link in stale:
             link.unlink()
         return len(stale)

@@ -1,11 +1,14 @@
 """Schema changes of the catalog, oldest first. They only ever add or widen; none drops what a reader may hold."""
 
 from pathlib import Path
+from threading import Lock
 
 from sqlalchemy import Engine, inspect, text
 
 from tickline.errors import LakeError
 
+# Alembic keeps the running migration in module globals, so one thread of a process migrates at a time.
+_ONE_AT_A_TIME = Lock()
 _FOLDER = Path(__file__).parent
 REVISIONS = tuple(path.stem.split("_")[0] for path in sorted((_FOLDER / "versions").glob("[0-9]*.py")))
 
@@ -15,12 +18,15 @@ def migrate(engine: Engine) -> None:
 
     Raises LakeError where a newer Tickline has written the catalog.
     """
-    current = _revision(engine)
-    if current == REVISIONS[-1]:
-        return
-    if current is not None and current not in REVISIONS:
-        raise LakeError(f"catalog {engine.url!r} is at revision {current}, newer than this Tickline knows; upgrade it")
-    _upgrade(engine)
+    with _ONE_AT_A_TIME:
+        current = _revision(engine)
+        if current == REVISIONS[-1]:
+            return
+        if current is not None and current not in REVISIONS:
+            raise LakeError(
+                f"catalog {engine.url!r} is at revision {current}, newer than this Tickline knows; upgrade it"
+            )
+        _upgrade(engine)
 
 
 def _revision(engine: Engine) -> str | None:

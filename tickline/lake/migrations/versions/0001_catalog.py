@@ -18,7 +18,7 @@ def upgrade() -> None:
         sa.Column("schema_version", sa.Integer, nullable=False),
         sa.Column("rows", sa.BigInteger, nullable=False),
         sa.Column("bytes", sa.BigInteger, nullable=False),
-        sa.Column("present", sa.Boolean, nullable=False),
+        sa.Column("state", sa.String(8), nullable=False),
     )
     op.create_table(
         "publication",

@@ -1,5 +1,6 @@
 """Venue, Instrument and FeeSchedule as configuration declares them. Calendars live in `calendars`."""
 
+from collections import Counter
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -15,9 +16,20 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 Symbol = Annotated[str, Field(min_length=1, max_length=120)]
 """An instrument as its venue spells it. Any text: it never becomes a path except through the codec."""
 
-PositiveDecimal = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
+FIRST_DAY, LAST_DAY = date(1970, 1, 1), date(2200, 12, 31)
+"""Times from the first to the last of these days fit nanoseconds with room to spare."""
+
+Day = Annotated[date, Field(ge=FIRST_DAY, le=LAST_DAY)]
+"""A date Tickline can speak of."""
+
+GridStep = Annotated[Decimal, Field(ge=Decimal("1e-12"), le=Decimal("1e12"), allow_inf_nan=False)]
+"""The distance between two prices or two sizes; what lies on it fits a bar's turnover, Decimal(38, 12)."""
+
 FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
+
+Parameters = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], FiniteFloat]
+"""Numbers the firewall's rules take, by name; an instrument's override its venue's."""
 
 
 class Declared(BaseModel):
@@ -63,10 +75,10 @@ class Instrument(Declared):
     kind: InstrumentKind
     base: str = ""
     quote: str
-    tick_size: PositiveDecimal
-    lot_size: PositiveDecimal
+    tick_size: GridStep
+    lot_size: GridStep
     calendar: str | None = None
-    parameters: dict[str, FiniteFloat] = {}
+    parameters: Parameters = Field(default={})
 
 
 class SourceSpec(BaseModel):
@@ -82,6 +94,17 @@ class SourceSpec(BaseModel):
         return dict(self.model_extra or {})
 
 
+class Floors(Declared):
+    """The least a partition with a regular session must hold to pass its checks.
+
+    `rows` in all, `rows_each` for every instrument, `coverage` the share of regular bar windows that have a bar.
+    """
+
+    rows: Annotated[int, Field(ge=0)] = 1
+    rows_each: Annotated[int, Field(ge=0)] = 0
+    coverage: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+
+
 class Venue(Declared):
     """A place that publishes ticks: its calendar, instruments, fees and the source of each feed.
 
@@ -94,19 +117,20 @@ class Venue(Declared):
     description: str = ""
     owner: str = "team:data"
     calendar: str
-    start: date
-    end: date | None = None
+    start: Day
+    end: Day | None = None
     feeds: dict[Feed, SourceSpec]
     markets: SourceSpec | None = None
     fees: FeeSchedule = FeeSchedule()
+    floors: Floors = Floors()
     conditions: str | None = None
-    parameters: dict[str, FiniteFloat] = {}
+    parameters: Parameters = Field(default={})
     instruments: Annotated[tuple[Instrument, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> "Venue":
-        names = [instrument.name for instrument in self.instruments]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        listed = Counter(instrument.name for instrument in self.instruments)
+        twice = sorted(name for name, times in listed.items() if times > 1)
         if twice:
             raise ValueError(f"instruments listed twice: {', '.join(twice)}")
         if self.end is not None and self.end < self.start:

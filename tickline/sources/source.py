@@ -61,3 +61,18 @@ class Source(Protocol):
     def complete(self, day: date) -> bool:
         """Whether the objects hold the whole of a UTC day, so that its bars can be final."""
         ...
+
+
+class MarketSource(Protocol):
+    """Where a prediction venue's events, markets and outcomes come from."""
+
+    def objects(self, day: date) -> list[SourceObject]:
+        """The objects that describe a UTC day, in the order captured."""
+        ...
+
+    def markets(self, day: date) -> pl.DataFrame:
+        """What was listed on a UTC day, one row an outcome and look, in the MARKETS schema and order.
+
+        Raises SourceError where an object is there but unreadable.
+        """
+        ...

@@ -1,0 +1,232 @@
+"""A stage as a Dagster asset: build the periods asked for, judge them, report what happened.
+
+A run over a range does each period by itself: one that fails leaves the others published. A run with the tag
+`tickline/fill` builds only what is missing or stale, whatever range it spans, so any set of holes is one run.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import dagster as dg
+import structlog
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
+
+from assets.preview import metadata_of
+from expectations.checks import judge_partitions
+from expectations.evaluate import Outcome
+from expectations.suites import SUITES
+from orchestration.partitions import mapping, partitions_of
+from orchestration.resources import LakeResource
+from tickline.errors import TicklineError
+from tickline.lake.catalog import Publication
+from tickline.lake.keys import WHOLE, PartitionKey
+from tickline.lake.lake import Lake
+from tickline.pipeline.plan import State, standing
+from tickline.pipeline.stage import Stage, materialise
+from tickline.reference.models import Venue
+
+FILL_TAG = "tickline/fill"
+FILL_TAGS = {FILL_TAG: "holes", EXTERNALLY_MANAGED_ASSETS_TAG: "true"}
+"""Tags of a run that fills holes and reports just the partitions it made."""
+
+_log = structlog.get_logger()
+
+_DATA_VERSION_TAG = "dagster/data_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a stage's assets show in the UI."""
+
+    group: str
+    kinds: frozenset[str]
+    describe: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Made:
+    """What a run made so far."""
+
+    published: dict[PartitionKey, Publication] = field(default_factory=dict)
+    failed: dict[str, TicklineError] = field(default_factory=dict)
+
+
+def asset_key(venue: str, dataset: str) -> dg.AssetKey:
+    """The asset of a dataset of a venue."""
+    return dg.AssetKey([venue, dataset])
+
+
+def assets_of(graph: Sequence[Stage], venue: Venue, names: Sequence[str], look: Look) -> list[dg.AssetsDefinition]:
+    """The assets of those of a venue's stages that are named, in the graph's order."""
+    of_venue = [stage for stage in graph if stage.venue == venue.name]
+    return [stage_asset(stage, venue, of_venue, look) for stage in of_venue if stage.name in names]
+
+
+def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Look) -> dg.AssetsDefinition:
+    """The assets of one stage: a spec for each dataset, a blocking check for each that has a suite."""
+    partitions = partitions_of(stage)
+    deps = [
+        dg.AssetDep(asset_key(above.venue, dataset), partition_mapping=mapping(stage, above))
+        for above in of_venue
+        for dataset in above.datasets
+        if dataset in _needed(stage)
+    ]
+    specs = [
+        dg.AssetSpec(
+            asset_key(stage.venue, dataset),
+            deps=deps,
+            description=look.describe[dataset],
+            group_name=look.group,
+            kinds=set(look.kinds),
+            owners=[venue.owner],
+            code_version=f"{stage.code[:16]}-{stage.config_sha256[:16]}",
+            partitions_def=partitions,
+            tags={"venue": stage.venue, "stage": stage.name},
+        )
+        for dataset in stage.datasets
+    ]
+    checks = [
+        dg.AssetCheckSpec(
+            dataset,
+            asset=asset_key(stage.venue, dataset),
+            blocking=True,
+            description=f"Every expectation of suite {dataset}, on exact counts over every row",
+            partitions_def=partitions,
+        )
+        for dataset in stage.datasets
+        if dataset in SUITES
+    ]
+
+    @dg.multi_asset(
+        name=f"{stage.venue}__{stage.name}",
+        specs=specs,
+        check_specs=checks,
+        backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
+        retry_policy=dg.RetryPolicy(max_retries=1, delay=2) if stage.sources else None,
+        pool=f"{look.group}",
+        op_tags={"dagster/max_runtime": "3600"},
+    )
+    def _asset(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[object]:
+        yield from run_stage(context, lake.open(), stage, venue)
+
+    return _asset
+
+
+def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, venue: Venue) -> Iterator[object]:
+    """Build, judge and report the periods of this run."""
+    periods = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else [WHOLE]
+    filling = FILL_TAG in context.run.tags
+    made = _make(context, lake, stage, periods, filling=filling)
+    outcomes = judge_partitions(lake, venue, made.published.values())
+    if len(periods) == 1 and not filling and not made.failed:
+        yield from _results(stage, lake, made, outcomes)
+        return
+    for event in _events(stage, lake, made, outcomes, partitioned=periods != [WHOLE]):
+        context.log_event(event)
+    if made.failed:
+        period, error = next(iter(made.failed.items()))
+        raise dg.Failure(
+            f"{len(made.failed)} of {len(periods)} periods of {stage} failed, the others are published. "
+            f"{period}: {error}",
+            metadata={period: str(error) for period, error in made.failed.items()},
+            allow_retries=False,
+        ) from error
+    yield from _summary(stage, outcomes)
+
+
+def _make(
+    context: dg.AssetExecutionContext, lake: Lake, stage: Stage, periods: Sequence[str], *, filling: bool
+) -> Made:
+    made = Made()
+    for period in periods:
+        if filling and standing(lake, stage, period).state is State.FRESH:
+            continue
+        try:
+            for publication in materialise(lake, stage, period, run=context.run_id):
+                made.published[publication.key] = publication
+            _log.info("period.made", stage=str(stage), period=period)
+        except TicklineError as error:
+            context.log.error(f"{stage}/{period}: {error}")
+            made.failed[period] = error
+    return made
+
+
+def _results(
+    stage: Stage, lake: Lake, made: Made, outcomes: Mapping[PartitionKey, Outcome]
+) -> Iterator[dg.MaterializeResult]:
+    for publication in made.published.values():
+        key = publication.key
+        yield dg.MaterializeResult(
+            asset_key(stage.venue, key.dataset),
+            metadata=metadata_of(lake, publication, outcomes.get(key)),
+            data_version=dg.DataVersion(publication.sha256),
+            check_results=[_check_result(stage, key, outcomes[key])] if key in outcomes else [],
+        )
+
+
+def _events(
+    stage: Stage, lake: Lake, made: Made, outcomes: Mapping[PartitionKey, Outcome], *, partitioned: bool
+) -> Iterator[dg.AssetMaterialization | AssetCheckEvaluation]:
+    for publication in made.published.values():
+        key = publication.key
+        period = key.period if partitioned else None
+        yield dg.AssetMaterialization(
+            asset_key(stage.venue, key.dataset),
+            partition=period,
+            metadata=metadata_of(lake, publication, outcomes.get(key)),
+            tags={_DATA_VERSION_TAG: publication.sha256},
+        )
+        if key in outcomes:
+            outcome = outcomes[key]
+            yield AssetCheckEvaluation(
+                asset_key=asset_key(stage.venue, key.dataset),
+                check_name=key.dataset,
+                passed=outcome.passed,
+                severity=dg.AssetCheckSeverity[outcome.severity.value],
+                metadata=_findings(outcome),
+                blocking=True,
+                partition=period,
+            )
+
+
+def _summary(stage: Stage, outcomes: Mapping[PartitionKey, Outcome]) -> Iterator[dg.AssetCheckResult | dg.Output[None]]:
+    # Red partitions of a range are WARN here: the run goes on for the green ones, and whatever reads a red one is
+    # refused by its verdict, in this run and every later one.
+    for dataset in stage.datasets:
+        yield dg.Output(None, output_name=f"{stage.venue}__{dataset}")
+        if dataset in SUITES:
+            red = [key.period for key, outcome in outcomes.items() if key.dataset == dataset and not outcome.passed]
+            judged = sum(key.dataset == dataset for key in outcomes)
+            yield dg.AssetCheckResult(
+                passed=not red,
+                asset_key=asset_key(stage.venue, dataset),
+                check_name=dataset,
+                severity=dg.AssetCheckSeverity.WARN,
+                metadata={"judged": judged, "red": ", ".join(sorted(red))},
+            )
+
+
+def _check_result(stage: Stage, key: PartitionKey, outcome: Outcome) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        asset_key=asset_key(stage.venue, key.dataset),
+        check_name=key.dataset,
+        severity=dg.AssetCheckSeverity[outcome.severity.value],
+        metadata=_findings(outcome),
+    )
+
+
+def _findings(outcome: Outcome) -> dict[str, object]:
+    failures = [result for result in outcome.results if not result.success]
+    return {
+        "suite": outcome.suite_hash[:16],
+        "failures": "; ".join(
+            f"{result.name} ({result.severity}): {result.unexpected} out of bounds. {result.why}" for result in failures
+        )
+        or "none",
+    }
+
+
+def _needed(stage: Stage) -> set[str]:
+    return {need.key.dataset for period in stage.periods[:1] for need in stage.needs(period)}

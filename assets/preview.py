@@ -1,0 +1,74 @@
+"""What a person sees of a partition in the UI: its size, hash and quality, and a small table or plot."""
+
+import dagster as dg
+import polars as pl
+
+from expectations.evaluate import Outcome
+from tickline.lake.catalog import Publication
+from tickline.lake.lake import Lake
+from tickline.lake.schemas import BARS, DATASETS
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_WIDTH = 32
+_MOST_ROWS = 12
+
+
+def metadata_of(lake: Lake, publication: Publication, outcome: Outcome | None) -> dict[str, object]:
+    """Metadata of one materialised partition."""
+    metadata: dict[str, object] = {
+        "dagster/row_count": publication.rows,
+        "bytes": publication.bytes,
+        "sha256": publication.sha256,
+        "generation": publication.generation,
+    }
+    if outcome is not None:
+        metadata["passed"] = outcome.passed
+        metadata |= {name: dg.MetadataValue.float(value) for name, value in outcome.metrics.items() if name in _QUALITY}
+    table = _table(lake, publication)
+    if table:
+        metadata["preview"] = dg.MetadataValue.md(table)
+    return metadata
+
+
+_QUALITY = frozenset({"clean_ratio", "coverage"})
+
+
+def sparkline(values: pl.Series) -> str:
+    """A line of block characters for a series, lowest value to highest; empty for no finite value."""
+    finite = values.drop_nulls().drop_nans()
+    if finite.is_empty():
+        return ""
+    step = max(1, -(-len(finite) // _WIDTH))
+    sampled = finite.gather_every(step)
+    low, high = float(sampled.min()), float(sampled.max())  # type: ignore[arg-type]
+    span = (high - low) or 1.0
+    return "".join(_BLOCKS[min(7, int((value - low) / span * 8))] for value in sampled)
+
+
+def _table(lake: Lake, publication: Publication) -> str:
+    dataset = publication.key.dataset
+    if dataset.startswith("clean_"):
+        counts = {"raw": publication.facts["raw"], "clean": publication.rows, **publication.facts["counts"]}
+        return _markdown(("rule", "rows"), [(rule, f"{rows:,}") for rule, rows in counts.items() if rows])
+    if DATASETS.get(dataset) is BARS and publication.rows:
+        return _bars(lake.scan([publication]).select("instrument", "close", "bid_close", "volume").collect())
+    return ""
+
+
+def _bars(bars: pl.DataFrame) -> str:
+    rows = [
+        (str(name), sparkline(group["close"].fill_null(group["bid_close"])), f"{group['volume'].sum():,.6g}")
+        for (name,), group in bars.group_by("instrument", maintain_order=True)
+    ]
+    return _markdown(("instrument", "close", "volume"), rows)
+
+
+def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    shown = [header, tuple("---" for _ in header), *(tuple(_escape(cell) for cell in row) for row in rows[:_MOST_ROWS])]
+    more = [f"\n{len(rows) - _MOST_ROWS} more"] if len(rows) > _MOST_ROWS else []
+    return "\n".join(["| " + " | ".join(row) + " |" for row in shown] + more)
+
+
+def _escape(text: str) -> str:
+    # A symbol is a venue's text: it must not become markup in the UI.
+    return "".join(character if character.isalnum() or character in " .,-+:%▁▂▃▄▅▆▇█/_" else " " for character in text)

@@ -1,0 +1,39 @@
+"""The `tickline` command."""
+
+import sys
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from runners.commands import archiving, backfill, demo, explain, export, quarantine, status, verify
+from tickline.errors import TicklineError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Market data from the first raw tick to the last fill. Every command takes --json and ends with 0 only when "
+    "all is well. TICKLINE_CONFIG (default config/) says what to collect, TICKLINE_HOME (default .tickline/) where to.",
+)
+app.command("demo")(demo.demo)
+app.command("status")(status.status)
+app.command("backfill")(backfill.backfill)
+app.command("export")(export.export)
+app.command("explain")(explain.explain)
+app.command("verify")(verify.verify)
+app.command("scrub")(verify.scrub)
+app.command("archive")(archiving.archive)
+app.command("expire")(archiving.expire)
+app.command("restore")(archiving.restore)
+app.add_typer(quarantine.app, name="quarantine")
+
+
+def main() -> NoReturn:
+    """Run the command; a deliberate error is one line on stderr and exit code 1."""
+    try:
+        app()
+    except TicklineError as error:
+        Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, markup=True)
+        sys.exit(1)
+    sys.exit(0)

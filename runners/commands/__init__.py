@@ -1,0 +1,1 @@
+"""The `tickline` command's subcommands, one module each."""

@@ -1,0 +1,53 @@
+"""`tickline export`: rows of a dataset as CSV or Parquet."""
+
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from runners.commands.answer import AsJson, as_json, people
+from tickline.errors import ConfigError
+from tickline.lake.schemas import DATASETS, TIMEFRAMES
+from tickline.workspace import workspace
+
+_FORMULA_STARTS = r"^[=+\-@\t\r]"
+
+
+def export(
+    dataset: Annotated[str, typer.Argument(help="A dataset, or `bars` with --timeframe.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="FILE.csv or FILE.parquet")],
+    instrument: Annotated[str | None, typer.Option(help="Only this instrument.")] = None,
+    venue: Annotated[str | None, typer.Option(help="Only this venue.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="From this date (ISO).")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="To this date (ISO).")] = None,
+    timeframe: Annotated[str, typer.Option(help=f"With `bars`: {', '.join(TIMEFRAMES)}.")] = "1m",
+    json: AsJson = False,
+) -> None:
+    """Write rows to a file. In CSV, text that a spreadsheet would run as a formula is prefixed with a quote.
+
+    Example: tickline export bars --timeframe 5m --instrument BTC/USDT --from 2026-03-06 --to 2026-03-10 -o btc.csv
+    """
+    name = f"bars_{timeframe}" if dataset == "bars" else dataset
+    if name not in DATASETS:
+        raise ConfigError(f"no dataset {name!r}; there are {', '.join(DATASETS)}")
+    rows = workspace().lake.dataset(name, venue=venue, first=first, last=last)
+    if instrument is not None:
+        rows = rows.filter(pl.col("instrument") == instrument)
+    frame = rows.collect()
+    _write(frame, output)
+    if json:
+        as_json({"dataset": name, "rows": frame.height, "file": str(output)})
+    else:
+        people.print(f"{frame.height:,} rows of {name} in {output}")
+
+
+def _write(frame: pl.DataFrame, output: Path) -> None:
+    if output.suffix == ".parquet":
+        frame.write_parquet(output)
+    elif output.suffix == ".csv":
+        text = pl.col(pl.String)
+        harmless = pl.when(text.str.contains(_FORMULA_STARTS)).then(pl.lit("'") + text).otherwise(text).name.keep()
+        frame.with_columns(harmless).write_csv(output)
+    else:
+        raise ConfigError(f"{output}: the file must end in .csv or .parquet")

@@ -1,0 +1,68 @@
+"""From clean ticks to bars: each tick goes to the window [ts_open, ts_close) it lies in, in one pass over the columns.
+
+A print sets only what its `sets` allows; a window whose prints set nothing has no bar. `trades` counts the prints that
+count for volume, so volume / trades is their mean size. A tick exactly at a close belongs to the next window if one
+opens there (a closing auction printed at 16:00:00.000 is the first print of the post segment), else to none.
+"""
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import polars as pl
+
+from tickline.bars.combine import COUNTS, PARTS, bars_of, gather, parts_of, unite
+from tickline.bars.layout import QUOTE_COLUMNS, TRADE_COLUMNS, Layout
+
+Ticks: TypeAlias = pl.DataFrame | pl.LazyFrame
+"""Rows of clean trades or quotes, fastest in CLEAN order within each day; the bars are the same in any order."""
+
+
+def rollup(
+    trades: Ticks | None, quotes: Ticks | None, windows: pl.DataFrame, instruments: pl.DataFrame, *, watermark: int
+) -> pl.DataFrame:
+    """The bars of clean ticks over windows, in the BARS schema and order.
+
+    `trades` or `quotes` is None where the venue has no such feed. `windows` has the columns of BAR_WINDOWS, disjoint
+    within a calendar: any timeframe up to 4h (`derive` makes the longer ones). `instruments` has columns of
+    INSTRUMENTS. `watermark` is the UTC ns up to which the ticks are known to be complete; bars whose window closed by
+    then are final. Ticks outside every window are left out.
+
+    Raises ConfigError where a tick's instrument is not listed, its price or size is off the instrument's grid or sums
+    would not be exact; ValueError where windows overlap or a tick lacks time, seq or sets.
+    """
+    return bars_of(_parts(trades, quotes, windows, instruments), watermark=watermark)
+
+
+def append(
+    bars: pl.DataFrame,
+    *,
+    trades: Ticks | None,
+    quotes: Ticks | None,
+    windows: pl.DataFrame,
+    instruments: pl.DataFrame,
+    watermark: int,
+) -> pl.DataFrame:
+    """Bars with late trades and quotes added: exactly what `rollup` makes of all ticks, reading the late ones only.
+
+    `bars` are BARS of the windows' timeframe and none of the late ticks stands behind them. Bars of windows without a
+    late tick stay as they are, but for becoming final by the watermark. Raises what `rollup` raises.
+    """
+    late = _parts(trades, quotes, windows, instruments)
+    return bars_of(unite(parts_of(bars, instruments), late), watermark=watermark)
+
+
+def _parts(
+    trades: Ticks | None, quotes: Ticks | None, windows: pl.DataFrame, instruments: pl.DataFrame
+) -> pl.DataFrame:
+    layout = Layout(windows, instruments)
+    parts = [pl.DataFrame(schema=PARTS)]
+    if trades is not None:
+        parts.append(layout.trade_parts(_batches(trades, TRADE_COLUMNS)))
+    if quotes is not None:
+        parts.append(layout.quote_parts(_batches(quotes, QUOTE_COLUMNS)))
+    return gather(pl.concat(parts, how="diagonal").with_columns(pl.col(COUNTS).fill_null(0)))
+
+
+def _batches(ticks: Ticks, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
+    """The needed columns, a row group of a file at a time: memory stays bounded and each batch warm in cache."""
+    return ticks.lazy().select(columns).collect_batches(maintain_order=True)

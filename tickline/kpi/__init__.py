@@ -1,0 +1,1 @@
+"""Measures with one definition each, and how to reach the marts that hold them."""

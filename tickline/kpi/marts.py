@@ -1,0 +1,201 @@
+"""How to reach the SQL marts: what dbt reads, where it writes, and a read-only connection for everyone else.
+
+The marts are a DuckLake: any number of processes read while one builds, neither waiting for the other. Everything
+here is derived; deleting the folder and building again gives the same tables.
+"""
+
+import fcntl
+import importlib.util
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import duckdb
+
+from tickline.errors import ConfigError, LakeError
+from tickline.lake.keys import WHOLE, PartitionKey
+from tickline.lake.schemas import DATASETS
+
+EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner", "httpfs")
+"""The DuckDB extensions in use. They come as wheels in the lock, so nothing is downloaded at run time."""
+
+_SQLITE = "sqlite:"
+# A rollback journal lets a reader's open transaction stop a commit; a write-ahead log does not.
+_SQLITE_OPTIONS = "meta_journal_mode 'wal', meta_busy_timeout 60000"
+
+
+@dataclass(frozen=True, slots=True)
+class Marts:
+    """Where the marts are: DuckLake catalog (`sqlite:<path>` or `postgres:<dsn>`), Parquet root, extensions.
+
+    `storage` is what reaches objects in a bucket, as `Storage.options()` names it; empty for directories.
+    """
+
+    catalog: str
+    data: str
+    extensions: Path
+    storage: Mapping[str, str] = field(default_factory=dict)
+
+
+def embedded(home: Path) -> Marts:
+    """The marts of one machine, under `<home>/marts`, with the DuckDB extensions linked into place.
+
+    Raises ConfigError where an extension's wheel is not installed.
+    """
+    folder = home.resolve() / "marts"
+    folder.mkdir(parents=True, exist_ok=True)
+    extensions = link_extensions(folder / "extensions")
+    return Marts(f"{_SQLITE}{folder / 'catalog.db'}", str(folder / "data"), extensions)
+
+
+def connect(marts: Marts) -> duckdb.DuckDBPyConnection:
+    """A read-only connection whose default database is the marts; it never blocks a build, nor a build it.
+
+    Raises LakeError where no mart was built yet.
+    """
+    connection = _open(marts, ":memory:")
+    sqlite = f", {_SQLITE_OPTIONS}" if marts.catalog.startswith(_SQLITE) else ""
+    location = f"{_literal('ducklake:' + marts.catalog)} as marts (data_path {_literal(marts.data)}, read_only{sqlite})"
+    try:
+        connection.execute(f"attach {location}")
+    except duckdb.Error as error:
+        connection.close()
+        raise LakeError(f"the marts at {marts.catalog} cannot be opened; build them first: {error}") from error
+    connection.execute("use marts")
+    return connection
+
+
+def expose(marts: Marts, objects: Iterable[tuple[PartitionKey, str]], *, database: Path) -> None:
+    """Write a small DuckDB file in which the lake's objects appear as one relation a dataset.
+
+    `objects` are partitions and the URI of their object: for the days to build, those of every venue, because a
+    build replaces whole days. A dataset without objects is an empty relation of the same columns. Rows gain
+    `venue` and `day` (the partition's period) where the dataset itself does not name its venue. Raises LakeError
+    where an object cannot be opened.
+    """
+    chosen = sorted(objects)
+    unknown = sorted({key.dataset for key, _ in chosen} - DATASETS.keys())
+    if unknown:
+        raise LakeError(f"no such dataset: {', '.join(unknown)}; the marts know those in tickline.lake.schemas")
+    database.unlink(missing_ok=True)
+    with _open(marts, str(database)) as connection:
+        connection.execute("create table objects (dataset text, venue text, day date, uri text)")
+        if chosen:
+            connection.executemany(
+                "insert into objects values (?, ?, ?, ?)",
+                [(key.dataset, key.venue, None if key.period == WHOLE else key.period, uri) for key, uri in chosen],
+            )
+        for dataset in DATASETS:
+            try:
+                _relate(connection, dataset, [uri for key, uri in chosen if key.dataset == dataset])
+            except duckdb.Error as error:
+                raise LakeError(f"an object of {dataset} cannot be opened; run `tickline scrub`: {error}") from error
+
+
+@contextmanager
+def building(marts: Marts) -> Iterator[None]:
+    """Hold the turn to build: a second builder waits here until the first is done or its process is gone.
+
+    SQLite refuses the commits of two interleaved writers ("database is locked"); PostgreSQL does not, so there
+    nobody waits.
+    """
+    if not marts.catalog.startswith(_SQLITE):
+        yield
+        return
+    with Path(f"{marts.catalog.removeprefix(_SQLITE)}.turn").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        yield
+
+
+def profile_env(marts: Marts, database: Path) -> dict[str, str]:
+    """The environment in which dbt builds the marts from the relations of a file written by `expose`."""
+    secret = _secret(marts.storage)
+    return {
+        "TICKLINE_MARTS_TARGET": "embedded" if marts.catalog.startswith(_SQLITE) else "cluster",
+        "TICKLINE_MARTS_CATALOG": marts.catalog,
+        "TICKLINE_MARTS_DATA": marts.data,
+        "TICKLINE_MARTS_LAKE": str(database),
+        "TICKLINE_DUCKDB_EXTENSIONS": str(marts.extensions),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    } | {f"TICKLINE_MARTS_S3_{name.upper()}": value for name, value in secret.items()}
+
+
+def link_extensions(folder: Path) -> Path:
+    """Link the installed extension wheels into a folder that DuckDB accepts as its extension directory.
+
+    Raises ConfigError where a wheel is missing.
+    """
+    with duckdb.connect(":memory:") as connection:
+        version, platform = connection.execute("select version(), platform from pragma_platform()").fetchall()[0]
+    place = folder / version / platform
+    place.mkdir(parents=True, exist_ok=True)
+    for name in EXTENSIONS:
+        link = place / f"{name}.duckdb_extension"
+        wheel = _in_wheel(name, version)
+        if not link.is_symlink() or link.readlink() != wheel:
+            fresh = place / f".{name}.{os.getpid()}"
+            fresh.symlink_to(wheel)
+            fresh.replace(link)
+    return folder
+
+
+def _open(marts: Marts, database: str) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(database, config={"extension_directory": str(marts.extensions)})
+    if marts.storage:
+        settings = ", ".join(f"{name} {_literal(value)}" for name, value in _secret(marts.storage).items())
+        connection.execute(f"create secret (type s3, {settings})")
+    return connection
+
+
+def _secret(storage: Mapping[str, str]) -> dict[str, str]:
+    """What DuckDB calls the options that reach a bucket."""
+    endpoint = urlsplit(storage.get("aws_endpoint_url", "https://s3.amazonaws.com"))
+    return {
+        "key_id": storage.get("aws_access_key_id", ""),
+        "secret": storage.get("aws_secret_access_key", ""),
+        "session_token": storage.get("aws_session_token", ""),
+        "region": storage.get("aws_region", "us-east-1"),
+        "endpoint": endpoint.netloc,
+        "use_ssl": "true" if endpoint.scheme == "https" else "false",
+        "url_style": "path" if "aws_endpoint_url" in storage else "vhost",
+    }
+
+
+def _in_wheel(name: str, version: str) -> Path:
+    found = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if found is None or not found.submodule_search_locations:
+        raise ConfigError(f"DuckDB extension {name} is not installed; `make setup` installs the locked wheels")
+    path = Path(found.submodule_search_locations[0]) / "extensions" / version / f"{name}.duckdb_extension"
+    if not path.is_file():
+        raise ConfigError(f"{path} is missing: the wheel of {name} is not for duckdb {version}; run `make setup`")
+    return path
+
+
+def _relate(connection: duckdb.DuckDBPyConnection, dataset: str, uris: list[str]) -> None:
+    schema = DATASETS[dataset]
+    columns = ", ".join(f"ticks.{column}" for column in schema.columns)
+    partition = "" if "venue" in schema.columns else "objects.venue, objects.day, "
+    if not uris:
+        connection.register("ticks", schema.empty().to_arrow())
+        connection.execute(
+            f"create table {dataset} as select {partition}{columns} from ticks, objects where false"  # noqa: S608
+        )
+        connection.unregister("ticks")
+        return
+    # Partitions of equal content share one object: it is listed once, and the join gives each its rows.
+    files = ", ".join(_literal(uri) for uri in dict.fromkeys(uris))
+    # A filter on day or venue reaches the file list through the join, so a build opens only that day's objects.
+    connection.execute(
+        f"create view {dataset} as select {partition}{columns} "  # noqa: S608
+        f"from read_parquet([{files}], filename = true) as ticks "
+        f"join objects on objects.uri = ticks.filename and objects.dataset = {_literal(dataset)}"
+    )
+
+
+def _literal(text: str) -> str:
+    # DDL takes no bound parameters.
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,65 @@
+"""The clean stages: each raw day through the firewall, into clean rows, quarantine and gaps."""
+
+from datetime import date
+
+from tickline.lake.keys import PartitionKey
+from tickline.lake.schemas import Feed
+from tickline.pipeline.reference import calendars_of
+from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.reference.models import Venue
+from tickline.ticks.firewall import judge
+from tickline.universe import Universe
+
+
+def clean_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -> list[Stage]:
+    """One stage for each feed of a venue."""
+    return [_clean_stage(universe, venue, feed, days) for feed in sorted(venue.feeds)]
+
+
+def _clean_stage(universe: Universe, venue: Venue, feed: Feed, days: tuple[date, ...]) -> Stage:
+    conditions = universe.conditions[venue.conditions] if venue.conditions else None
+
+    def needs(period: str) -> list[Need]:
+        return [
+            Need(PartitionKey(f"raw_{feed}", venue.name, period)),
+            Need(PartitionKey("sessions", venue.name, period[:4])),
+        ]
+
+    def build(inputs: Inputs, period: str) -> Built:
+        (raw,) = inputs.of(f"raw_{feed}")
+        judged = judge(
+            inputs.scan(f"raw_{feed}").collect(),
+            feed,
+            venue,
+            day=date.fromisoformat(period),
+            sessions=inputs.scan("sessions").collect(),
+            rules=universe.rules,
+            conditions=conditions,
+        )
+        return Built(
+            {
+                f"clean_{feed}": judged.clean,
+                f"quarantine_{feed}": judged.quarantine,
+                f"gaps_{feed}": judged.gaps,
+            },
+            {f"clean_{feed}": {"watermark": raw.facts["watermark"], "raw": raw.rows, "counts": dict(judged.counts)}},
+        )
+
+    return Stage(
+        name=f"clean_{feed}",
+        venue=venue.name,
+        datasets=(f"clean_{feed}", f"quarantine_{feed}", f"gaps_{feed}"),
+        cadence=Cadence.DAY,
+        periods=tuple(day.isoformat() for day in days),
+        needs=needs,
+        build=build,
+        config={
+            "venue": venue.model_dump(
+                mode="json", include={"name", "kind", "calendar", "instruments", "parameters", "conditions"}
+            ),
+            "rules": universe.rules.model_dump(mode="json"),
+            "conditions": conditions.model_dump(mode="json") if conditions else None,
+            "calendars": sorted(calendars_of(venue)),
+        },
+        code=code_version("tickline.ticks", "tickline.lake.schemas"),
+    )

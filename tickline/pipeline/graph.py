@@ -1,0 +1,53 @@
+"""Every stage of a universe, in an order in which each comes after what it needs."""
+
+from dataclasses import replace
+from datetime import date
+
+from tickline.errors import ConfigError
+from tickline.pipeline.bars import bar_stages
+from tickline.pipeline.clean import clean_stages
+from tickline.pipeline.markets import market_stages
+from tickline.pipeline.raw import raw_stages
+from tickline.pipeline.reference import reference_stages
+from tickline.pipeline.stage import Stage
+from tickline.reference.models import Venue
+from tickline.reference.sessions import session_days
+from tickline.universe import Universe
+
+
+def stages(universe: Universe, *, today: date) -> list[Stage]:
+    """The stages of every venue. A venue without an end has periods up to the day before `today`."""
+    return [stage for venue in universe.venues.values() for stage in venue_stages(universe, venue, today=today)]
+
+
+def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage]:
+    """One venue's stages.
+
+    A session date exists where all the UTC days its windows touch lie between the venue's start and end; a UTC day
+    exists where some session touches it.
+    """
+    last = venue.end or date.fromordinal(today.toordinal() - 1)
+    touched = session_days(venue, universe.calendars, venue.start, last)
+    days = tuple(sorted({day for days in touched.values() for day in days if venue.start <= day <= last}))
+    whole = {
+        session_date: days for session_date, days in touched.items() if venue.start <= min(days) and max(days) <= last
+    }
+    made = [
+        *reference_stages(universe, venue, days),
+        *raw_stages(universe, venue, days),
+        *market_stages(universe.calendars, venue, days),
+        *clean_stages(universe, venue, days),
+        *bar_stages(venue, whole),
+    ]
+    return [replace(stage, running=venue.end is None) for stage in made]
+
+
+def find(graph: list[Stage], venue: str, dataset: str) -> Stage:
+    """The stage that makes a dataset of a venue. Raises ConfigError where none does."""
+    for stage in graph:
+        if stage.venue == venue and dataset in stage.datasets:
+            return stage
+    known = sorted({dataset for stage in graph if stage.venue == venue for dataset in stage.datasets})
+    if not known:
+        raise ConfigError(f"no venue {venue!r}; there are {', '.join(sorted({stage.venue for stage in graph}))}")
+    raise ConfigError(f"venue {venue} has no dataset {dataset!r}; it has {', '.join(known)}")

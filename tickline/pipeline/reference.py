@@ -1,0 +1,73 @@
+"""The reference stages of a venue: its instruments, and the sessions of its calendars year by year."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from tickline.lake.keys import WHOLE
+from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.reference.instruments import instruments_frame
+from tickline.reference.models import Venue
+from tickline.reference.sessions import venue_sessions
+from tickline.universe import Universe
+
+
+def reference_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -> list[Stage]:
+    """Instruments (whole) and sessions (by year) of one venue whose ticks cover these UTC days."""
+    code = code_version("tickline.reference", "tickline.lake.schemas")
+    declared = venue.model_dump(mode="json", include={"name", "kind", "calendar", "instruments"})
+    calendars = {name: universe.calendars[name].model_dump(mode="json") for name in sorted(calendars_of(venue))}
+
+    def build_instruments(_inputs: Inputs, _period: str) -> Built:
+        return Built({"instruments": instruments_frame(venue)})
+
+    def build_sessions(_inputs: Inputs, period: str) -> Built:
+        return Built({"sessions": sessions_of_year(universe, venue, int(period))})
+
+    return [
+        Stage(
+            name="instruments",
+            venue=venue.name,
+            datasets=("instruments",),
+            cadence=Cadence.WHOLE,
+            periods=(WHOLE,),
+            needs=_nothing,
+            build=build_instruments,
+            config=declared,
+            code=code,
+        ),
+        Stage(
+            name="sessions",
+            venue=venue.name,
+            datasets=("sessions",),
+            cadence=Cadence.YEAR,
+            periods=tuple(sorted({str(day.year) for day in days})),
+            needs=_nothing,
+            build=build_sessions,
+            config={"calendars": calendars, "venue": venue.name},
+            code=code,
+        ),
+    ]
+
+
+def calendars_of(venue: Venue) -> set[str]:
+    """The names of all calendars a venue's instruments trade on."""
+    return {venue.calendar_of(instrument) for instrument in venue.instruments}
+
+
+def sessions_of_year(universe: Universe, venue: Venue, year: int) -> pl.DataFrame:
+    """A venue's sessions that are dated in a year or touch it in UTC, in the SESSIONS schema.
+
+    A session dated 1 January may open on 31 December, so each year's partition holds every window its days need.
+    """
+    first, last = date(year, 1, 1), date(year, 12, 31)
+    week = timedelta(days=7)
+    frame = venue_sessions(venue, universe.calendars, first - week, last + week)
+    opens, closes = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+    dated = pl.col("session_date").is_between(first, last)
+    touching = (pl.col("open") < closes) & (pl.col("close") > opens)
+    return frame.filter(dated | touching)
+
+
+def _nothing(_period: str) -> list[Need]:
+    return []

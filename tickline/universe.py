@@ -1,0 +1,38 @@
+"""Everything a configuration folder declares, loaded and checked together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tickline.lake.retention import RetentionPolicy
+from tickline.reference.calendars import SessionCalendar, load_calendars
+from tickline.reference.loading import load_layout, load_venues, load_yaml
+from tickline.reference.models import Venue
+from tickline.ticks.conditions import Conditions, load_conditions
+from tickline.ticks.rules import RuleSet, load_rules
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """What Tickline is told to collect, and by which rules it judges it."""
+
+    venues: dict[str, Venue]
+    calendars: dict[str, SessionCalendar]
+    rules: RuleSet
+    conditions: dict[str, Conditions]
+    retention: RetentionPolicy
+
+
+def load_universe(folder: Path) -> Universe:
+    """Load a configuration folder (`tickline.yaml` names its parts).
+
+    Raises ConfigError naming the file, the path inside it and the reason.
+    """
+    layout = load_layout(folder)
+    calendars = load_calendars(layout.calendars)
+    return Universe(
+        venues=load_venues(layout.venues, calendars),
+        calendars=calendars,
+        rules=load_rules(layout.rules),
+        conditions=load_conditions(layout.conditions),
+        retention=load_yaml(layout.retention, RetentionPolicy),
+    )

@@ -40,7 +40,7 @@ check: setup ## Lint, types, layers, SQL
 	$(RUN) ruff format --check .
 	$(RUN) mypy
 	$(RUN) lint-imports
-	$(RUN) sqlfluff lint dbt_project/models
+	cd dbt_project && ../$(RUN) sqlfluff lint models tests/singular
 
 review: setup ## Plan the SQL models of the working tree against main
 	@$(RUN) python -m runners.review

@@ -37,7 +37,7 @@ def judge_partitions(lake: Lake, venue: Venue, published: Iterable[Publication])
         outcomes |= evaluate(SUITES[dataset], profile(of_dataset, context))
     evaluated_at = datetime.now(UTC)
     lake.catalog.record_verdicts(
-        _verdict(publication, outcomes[publication.key], evaluated_at) for publication in judged
+        verdict(publication.key, publication.sha256, outcomes[publication.key], evaluated_at) for publication in judged
     )
     return outcomes
 
@@ -90,10 +90,11 @@ def _beside(key: PartitionKey, stage: str) -> PartitionKey:
     return replace(key, dataset=key.dataset.replace("clean", stage, 1))
 
 
-def _verdict(publication: Publication, outcome: Outcome, evaluated_at: datetime) -> Verdict:
+def verdict(key: PartitionKey, sha256: str, outcome: Outcome, evaluated_at: datetime) -> Verdict:
+    """An outcome as the catalog keeps it; `sha256` names the very content that was judged."""
     return Verdict(
-        key=publication.key,
-        sha256=publication.sha256,
+        key=key,
+        sha256=sha256,
         suite=outcome.suite,
         suite_hash=outcome.suite_hash,
         passed=outcome.passed,

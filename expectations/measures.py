@@ -29,13 +29,16 @@ SEGMENTS = ("pre", "regular", "post")
 # A vwap is a quotient of sums: its last digits may pass the price it stands at.
 _VWAP_SLACK = 1e-9
 
+_SUBJECTS = {"period": pl.String(), "subject": pl.String(), "floor": pl.Int64(), "windows": pl.Int64()}
+
 Predicates = dict[str, pl.Expr]
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """Who should be there. `subjects`: period, subject, floor (least rows), windows (bars there is room for);
-    `floors`: the least rows of each period's partition as a whole.
+    """Who should be there. `subjects`: period, subject, floor (least rows), windows (bars there is room for).
+
+    `floors` are the least rows of each period's partition as a whole.
     """
 
     subjects: pl.DataFrame
@@ -304,8 +307,16 @@ def _instruments_expected(room: pl.DataFrame, periods: Sequence[str], context: C
     subjects = context.instruments.join(slots, on="calendar").select(
         "period", subject="instrument", floor=pl.lit(context.min_rows_each, pl.Int64), windows="windows"
     )
-    open_on = set(subjects["period"])
-    return Expected(subjects, {period: context.min_rows if period in open_on else 0 for period in periods})
+    may_be_open = set(subjects["period"]) | _unscheduled(periods, context)
+    return Expected(subjects, {period: context.min_rows if period in may_be_open else 0 for period in periods})
+
+
+def _unscheduled(periods: Sequence[str], context: Context) -> set[str]:
+    """Periods of whose year a calendar is not known: nobody can say that they were closed."""
+    calendars = set(context.instruments["calendar"])
+    known = set(context.sessions.select("calendar", pl.col("session_date").dt.year()).unique().iter_rows())
+    years = {period: int(period[:4]) for period in periods}
+    return {at for at in periods if not calendars or any((calendar, years[at]) not in known for calendar in calendars)}
 
 
 def _everybody(names: Sequence[str], periods: Sequence[str]) -> Expected:
@@ -317,6 +328,3 @@ def _everybody(names: Sequence[str], periods: Sequence[str]) -> Expected:
 def _nobody(periods: Sequence[str], *, floor: int) -> Expected:
     """No subject in particular."""
     return Expected(pl.DataFrame(schema=_SUBJECTS), dict.fromkeys(periods, floor))
-
-
-_SUBJECTS = {"period": pl.String(), "subject": pl.String(), "floor": pl.Int64(), "windows": pl.Int64()}

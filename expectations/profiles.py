@@ -41,6 +41,7 @@ from expectations import predicates
 from expectations.context import JUDGED, Context, Partition
 from expectations.measures import Measures, measures
 from tickline.lake.schemas import NS, Schema
+from tickline.reference import sessions as sessions_module
 
 PARTITION, SUBJECT = "partition", "subject"
 """The scopes of a profile's rows."""
@@ -80,7 +81,7 @@ def differences(frame: pl.LazyFrame, schema: Schema) -> list[str]:
 @cache
 def code_version() -> str:
     """The sha256 of the code that measures: counting in another way makes another suite hash."""
-    modules = (context_module, predicates, measures_module, sys.modules[__name__])
+    modules = (context_module, predicates, measures_module, sessions_module, sys.modules[__name__])
     return hashlib.sha256("".join(inspect.getsource(module) for module in modules).encode()).hexdigest()
 
 

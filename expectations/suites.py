@@ -76,6 +76,7 @@ _ON_GRID = Expectation("off_grid", "Prices and sizes are multiples of the instru
 _LISTED = Expectation("unknown_instruments", "Every instrument is one the venue lists")
 _UNIQUE = Expectation("duplicates", "No key stands twice")
 _NOT_CROSSED = Expectation("crossed", "No bid stands above its ask")
+_OF_DAY = Expectation("outside_day", "Every row belongs to the partition's day")
 _ONCE = _partition("repeated_rows", "No raw row came out twice")
 
 _RAW = (
@@ -92,7 +93,7 @@ _CLEAN = (
     _POSITIVE,
     _ON_GRID,
     _LISTED,
-    Expectation("outside_day", "Every row belongs to the partition's UTC day"),
+    _OF_DAY,
     _ONCE,
     _partition("unreconciled", "Raw rows are clean and quarantined rows, no more and no fewer"),
     replace(_partition("clean_ratio_short", "Nearly every row that is no duplicate is clean"), severity=Severity.WARN),
@@ -128,7 +129,7 @@ _SESSIONS = (
     Expectation("empty_sessions", "Every session closes after it opens"),
     Expectation("overlaps", "No session opens before the one before it closed"),
     Expectation("unknown_segments", "Segments are pre, regular or post"),
-    Expectation("far_from_date", "Sessions lie within two days of their date"),
+    Expectation("far_from_date", "Sessions lie within three days of their date"),
 )
 
 _KPI = (
@@ -136,6 +137,7 @@ _KPI = (
     _COMPLETE,
     _UNIQUE,
     _FINITE,
+    _OF_DAY,
     Expectation("negative", "No count, ratio or spread is negative"),
     Expectation("unreconciled_rows", "Raw rows are clean, quarantined and duplicate rows"),
     Expectation("ratio_above_one", "Ratios are at most 1"),

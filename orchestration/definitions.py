@@ -6,11 +6,16 @@ import dagster as dg
 
 from assets.bars import bar_assets
 from assets.clean import clean_assets
+from assets.marts import mart_assets, mart_partitions
 from assets.raw import raw_assets
 from assets.reference import reference_assets
+from assets.retention import retention_assets
 from orchestration.automation import with_policies
 from orchestration.resources import lake_resource
-from tickline.pipeline.graph import venue_stages
+from orchestration.schedules import schedules
+from sensors.alerts import failed_checks, failed_runs
+from sensors.new_data import new_data_sensor
+from tickline.pipeline.graph import stages
 from tickline.universe import Universe
 from tickline.workspace import workspace
 
@@ -20,14 +25,18 @@ _AHEAD = timedelta(days=370)
 
 def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
     """All definitions of a universe as seen at a moment."""
-    ahead = (now + _AHEAD).date()
-    assets: list[dg.AssetsDefinition] = []
-    for venue in universe.venues.values():
-        graph = venue_stages(universe, venue, today=ahead)
-        for make in (reference_assets, raw_assets, clean_assets, bar_assets):
-            assets += make(graph, venue)
+    graph = stages(universe, today=(now + _AHEAD).date())
+    assets = [
+        asset
+        for venue in universe.venues.values()
+        for make in (reference_assets, raw_assets, clean_assets, bar_assets)
+        for asset in make(graph, venue)
+    ]
+    raw = [stage for stage in stages(universe, today=now.date()) if stage.sources]
     return dg.Definitions(
-        assets=with_policies(assets, universe),
+        assets=with_policies([*assets, mart_assets(graph), *retention_assets(universe.retention)], universe),
+        schedules=schedules(mart_partitions(graph)),
+        sensors=[new_data_sensor(raw), failed_checks, failed_runs],
         resources={"lake": lake_resource()},
         executor=dg.in_process_executor,
     )

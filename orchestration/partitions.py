@@ -26,7 +26,10 @@ def partitions_of(stage: Stage) -> dg.PartitionsDefinition | None:
 def _partitions(cadence: Cadence, periods: tuple[str, ...], running: bool) -> dg.PartitionsDefinition:
     if cadence is Cadence.YEAR:
         end = None if running else str(int(periods[-1]) + 1)
-        return dg.TimeWindowPartitionsDefinition(start=periods[0], end=end, fmt="%Y", cron_schedule="0 0 1 1 *")
+        # One past the last whole year: the sessions of a year are known, and needed, from its first day on.
+        return dg.TimeWindowPartitionsDefinition(
+            start=periods[0], end=end, fmt="%Y", cron_schedule="0 0 1 1 *", end_offset=1
+        )
     step = 7 if cadence is Cadence.WEEK else 1
     end = None if running else (date.fromisoformat(periods[-1]) + timedelta(days=step)).isoformat()
     absent = _absent(periods, step=step)

@@ -89,7 +89,7 @@ def spy(universe: Universe, data: Path, *, small: bool) -> dict[str, object]:
     zone = ZoneInfo(universe.venues["us_equities"].feeds[Feed.TRADES].settings["time_zone"])
     equity = data / "lean" / "equity"
     theirs = _lean_minutes(equity / "minute" / "spy", "trade", ["ms", *OHLC, "volume"], zone, days)
-    theirs = theirs.with_columns(pl.col(OHLC) / PRICE_SCALE)
+    theirs = _scaled(theirs)
     figure: dict[str, object] = dict(rolled.counts())
     for segment in ("pre", "regular", "post"):
         ours = rolled.bars.filter(pl.col("segment") == segment)
@@ -148,19 +148,24 @@ def _lean_minutes(folder: Path, kind: str, names: list[str], zone: ZoneInfo, day
 def _spy_days(minutes: pl.DataFrame, path: Path) -> list[dict[str, object]]:
     """Volume, high and low of each regular session beside those of the vendor's daily file."""
     daily = pl.read_csv(b"".join(blocks(path)), has_header=False, new_columns=["at", *OHLC, "volume"])
-    theirs = daily.select(
-        pl.col("at").str.slice(0, 8).str.to_date("%Y%m%d").alias("session_date"),
-        pl.col("high", "low") / PRICE_SCALE,
-        "volume",
-    )
+    theirs = _scaled(daily).with_columns(session_date=pl.col("at").str.slice(0, 8).str.to_date("%Y%m%d"))
     ours = minutes.group_by("session_date").agg(pl.col("volume").sum(), pl.col("high").max(), pl.col("low").min())
-    both = ours.join(theirs, on="session_date", suffix="_theirs").sort("session_date")
+    both = (
+        ours.join(theirs, on="session_date", suffix="_theirs").select(*ours.columns, "^.*_theirs$").sort("session_date")
+    )
     for row in both.iter_rows(named=True):
         print(
             f"SPY {row['session_date']}: volume {row['volume']:.0f} ({row['volume'] / row['volume_theirs'] - 1:+.3%}), "
             f"high {row['high']} ({row['high_theirs']}), low {row['low']} ({row['low_theirs']})"
         )
     return both.to_dicts()
+
+
+def _scaled(bars: pl.DataFrame) -> pl.DataFrame:
+    """Prices as decimals, rounded as Python rounds a division."""
+    return bars.with_columns(
+        pl.Series(name, [price / PRICE_SCALE for price in bars[name].to_list()], dtype=pl.Float64) for name in OHLC
+    )
 
 
 def _share(both: pl.DataFrame, name: str) -> float:

@@ -88,14 +88,14 @@ def review(base: Path, head: Path, scratch: Path) -> list[Change]:
         from sqlmesh.utils.errors import SQLMeshError
 
         try:
-            plan(base, scratch, "prod")
-            context, diff = plan(head, scratch, "review")
+            plan(base, scratch, environment="prod")
+            context, diff = plan(head, scratch, environment="review")
             return _changes(context, diff, contracts(base), contracts(head))
         except (SQLMeshError, SqlglotError) as error:
             raise ConfigError(f"the dbt project cannot be planned; `dbt build` shows the same: {error}") from error
 
 
-def plan(project: Path, scratch: Path, environment: str) -> tuple["Context", "ContextDiff"]:
+def plan(project: Path, scratch: Path, *, environment: str) -> tuple["Context", "ContextDiff"]:
     """Build a copy of a dbt project over the sample lake with SQLMesh, in the warehouse `<scratch>/lake.duckdb`.
 
     Returns the context and what differs from the environment `prod`. Raises SQLMeshError or SqlglotError where it

@@ -3,73 +3,116 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import structlog
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from tickline.errors import ConfigError
-from tickline.pipeline.plan import Standing, State, standings
+from tickline.kpi.freshness import stale_days
+from tickline.kpi.marts import embedded
+from tickline.pipeline.plan import Standing, State, standings, touches
+from tickline.pipeline.stage import Cadence
 from tickline.workspace import Workspace, workspace
+
+MARTS = "marts"
 
 
 def backfill(
     first: Annotated[str, typer.Option("--from", help="From this date (ISO).")] = "",
     last: Annotated[str, typer.Option("--to", help="To this date (ISO).")] = "",
     venue: Annotated[str | None, typer.Option(help="Only this venue.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Only this stage, such as clean_trades.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this stage, such as clean_trades, or `marts`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made; change nothing.")] = False,
     json: AsJson = False,
 ) -> None:
     """Make every partition that is missing or stale. Interrupted, run it again: it goes on where it was.
 
+    The KPI marts hold all venues' days together: they are brought up to date unless a stage is named.
+
     Example: tickline backfill --from 2026-03-06 --to 2026-03-10 --venue coinsim
     """
     here = workspace()
-    holes = holes_of(here, first=first, last=last, venue=venue, stage=stage)
+    chosen = Choice(first, last, venue, stage)
+    holes = holes_in(here, chosen)
     if dry_run or not holes:
-        report(json, made=0, holes=holes, failed=[])
+        report(holes, made=0, failed=[], json=json)
         finish(ok=True)
     failed = fill(here, holes, quiet=json)
-    left = holes_of(here, first=first, last=last, venue=venue, stage=stage)
-    report(json, made=len(holes) - len(left), holes=left, failed=failed)
+    left = holes_in(here, chosen)
+    report(left, made=len(holes) - len(left), failed=failed, json=json)
     finish(ok=not failed and not left)
 
 
-def holes_of(
-    here: Workspace, *, first: str = "", last: str = "", venue: str | None = None, stage: str | None = None
-) -> list[Standing]:
-    """What is missing or stale. Raises ConfigError where a venue or stage is not known."""
-    graph = [one for one in here.graph if venue in (None, one.venue) and stage in (None, one.name)]
-    if not graph:
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which part of the graph a command is about."""
+
+    first: str = ""
+    last: str = ""
+    venue: str | None = None
+    stage: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Holes:
+    """What is missing or stale: periods of stages, and days of the marts."""
+
+    standings: list[Standing]
+    mart_days: list[str]
+
+    def __len__(self) -> int:
+        return len(self.standings) + len(self.mart_days)
+
+
+def holes_in(here: Workspace, chosen: Choice) -> Holes:
+    """What is missing or stale. Raises ConfigError where the venue or stage is not known."""
+    graph = [one for one in here.graph if chosen.venue in (None, one.venue) and chosen.stage in (None, one.name)]
+    if not graph and chosen.stage != MARTS:
         known = ", ".join(sorted({str(one) for one in here.graph}))
-        raise ConfigError(f"no stage {stage or '*'} of venue {venue or '*'}; there are {known}")
-    found = standings(here.lake, graph, first=first, last=last)
-    return [standing for standing in found if standing.state is not State.FRESH]
+        raise ConfigError(f"no stage {chosen.stage or '*'} of venue {chosen.venue or '*'}; there are {known}")
+    found = standings(here.lake, graph, first=chosen.first, last=chosen.last)
+    holes = [standing for standing in found if standing.state is not State.FRESH]
+    if chosen.stage not in (None, MARTS):
+        return Holes(holes, [])
+    days = {
+        period
+        for one in here.graph
+        if one.cadence is Cadence.DAY
+        for period in one.periods
+        if touches(period, chosen.first, chosen.last)
+    }
+    stale = set(stale_days(here.lake, embedded(here.home), days))
+    about_to_change = {hole.period for hole in holes if hole.stage.cadence in (Cadence.DAY, Cadence.SESSION)}
+    return Holes(holes, sorted(stale | (about_to_change & days)))
 
 
-def fill(here: Workspace, holes: list[Standing], *, quiet: bool) -> list[str]:
-    """Fill the holes; returns the runs in which something failed."""
+def fill(here: Workspace, holes: Holes, *, quiet: bool) -> list[str]:
+    """Fill the holes; returns what failed."""
     # Dagster takes seconds to import; a command that finds nothing to do need not pay them.
-    from orchestration.definitions import defs
-    from orchestration.filling import fills, run_fills
+    from orchestration.definitions import build_definitions
+    from orchestration.filling import fills, mart_fill, run_fills
     from orchestration.instance import embedded_instance
 
-    planned = fills(holes)
     os.environ["TICKLINE_CONFIG"], os.environ["TICKLINE_HOME"] = str(here.config), str(here.home)
+    planned = [*fills(holes.standings), *mart_fill(holes.mart_days)]
+    definitions = build_definitions(here.universe, now=datetime.now(UTC))
     failed = []
     with embedded_instance(here.home) as instance, _progress(len(holes), quiet=quiet):
-        for run, success in zip(planned, run_fills(defs(), instance, planned), strict=True):
-            if not success:
-                failed.append(str(run))
+        for run, failures in zip(planned, run_fills(definitions, instance, planned), strict=True):
+            failed += [f"{run}: {failure}" for failure in failures]
     return failed
 
 
-def report(json: bool, *, made: int, holes: list[Standing], failed: list[str]) -> None:
+def report(holes: Holes, *, made: int, failed: list[str], json: bool) -> None:
     """Say what was made and what is left."""
-    left = [{"stage": str(hole.stage), "period": hole.period, "state": hole.state.value} for hole in holes]
+    left = [f"{hole.stage}/{hole.period} {hole.state.value} {hole.why}".strip() for hole in holes.standings]
+    left += [f"{MARTS}/{day} stale" for day in holes.mart_days]
     if json:
         as_json({"made": made, "left": left, "failed": failed})
         return
@@ -77,10 +120,10 @@ def report(json: bool, *, made: int, holes: list[Standing], failed: list[str]) -
         people.print("nothing to do: everything is there and fresh")
         return
     people.print(f"{made} periods made, {len(left)} left")
-    for run in failed:
-        people.print(f"[red]failed in[/] {run}")
-    for hole in holes[:20]:
-        people.print(f"  {hole.stage}/{hole.period} {hole.state.value} {hole.why}", highlight=False)
+    for line in failed:
+        people.print(f"[red]failed[/] {escape(line)}")
+    for line in left[:20]:
+        people.print(f"  {line}", highlight=False, markup=False)
 
 
 @contextmanager

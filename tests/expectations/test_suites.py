@@ -13,6 +13,7 @@ from expectations.context import JUDGED, Context, Siblings
 from expectations.evaluate import Outcome, evaluate
 from expectations.profiles import profile
 from expectations.suites import SUITES, Expectation, Severity, Suite
+from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import TIMEFRAMES
 
 Change = Callable[[pl.DataFrame], pl.DataFrame]
@@ -138,6 +139,7 @@ CASES: list[tuple[str, str, Change, set[str]]] = [
     ("kpi_data_quality_daily", "ratio above one", put("coverage", 1.01, 0), {"ratio_above_one"}),
     ("kpi_data_quality_daily", "NaN ratio", put("clean_ratio", NAN, 0), {"not_finite", "ratio_above_one"}),
     ("kpi_data_quality_daily", "percentiles fall", put("worst_p50_ms", 2.5, 0), {"unordered_percentiles"}),
+    ("kpi_data_quality_daily", "another day", put("day", lambda day: day + DAY, 0), {"outside_day"}),
     ("kpi_data_quality_daily", "no latency known", put("worst_p50_ms", None, 0), set()),
 ]
 
@@ -203,6 +205,16 @@ def test_a_day_without_a_session_may_be_empty(dataset, world):
     assert outcome.passed, failures(outcome)
 
 
+@pytest.mark.parametrize("lost", ["sessions", "instruments"])
+def test_an_empty_day_is_not_taken_for_a_holiday_where_the_calendar_is_not_known(lost, world):
+    blind = replace(world.context, **{lost: getattr(world.context, lost).clear()})
+    saturday = replace(world.partition("raw_trades", empty), key=PartitionKey("raw_trades", "v", "2026-03-07"))
+
+    (outcome,) = evaluate(SUITES["raw_trades"], profile([saturday], blind)).values()
+
+    assert failures(outcome) == {"rows_short"}
+
+
 def test_a_quiet_instrument_fails_its_own_floor(world):
     context = replace(world.context, min_rows_each=20)
     partition = world.partition("clean_trades", lambda rows: rows.filter(instrument="A"))
@@ -245,6 +257,10 @@ def test_too_few_clean_rows_warn_but_do_not_block(world):
 
     assert (outcome.passed, outcome.severity, failures(outcome)) == (False, Severity.WARN, {"clean_ratio_short"})
     assert outcome.metrics["clean_ratio"] == 40 / 41
+    (lenient,) = evaluate(
+        SUITES["clean_trades"], profile([partition], replace(world.context, min_clean_ratio=40 / 41))
+    ).values()
+    assert lenient.passed
 
 
 def test_missing_bars_warn_where_a_coverage_is_asked_for(world):

@@ -473,6 +473,21 @@ def test_prediction_markets_become_one_row_an_outcome(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize(("settings", "instruments"), [(spot, {SPOT}), (kalshi, {TICKER, TICKER + "-NO"})])
+def test_a_malformed_market_costs_itself_and_not_the_listing(
+    tmp_path: Path, settings: Callable[..., CcxtSettings], instruments: set[str]
+) -> None:
+    async def scenario() -> None:
+        async with Sandbox(universe(), plan=repeat(Fault.POISON, 6)) as sandbox:
+            await poll(settings(sandbox.url), tmp_path, *repeat(Kind.MARKETS, 6))
+        listings = CapturedMarkets(tmp_path).markets(segments(tmp_path / "markets")[0].first)
+        looks = listings.partition_by("ts_recv")
+        assert len(looks) == 6
+        assert all(instruments <= set(look["instrument"]) for look in looks)
+
+    asyncio.run(scenario())
+
+
 def test_candles_are_the_venues_own_and_a_forming_one_is_replaced(tmp_path: Path) -> None:
     async def scenario() -> None:
         whole = universe(2000)  # 285 groups of 250 ms: two minutes

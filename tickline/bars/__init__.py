@@ -1,1 +1,1 @@
-"""Bars: session-aligned rollup of clean ticks, exact combination into longer timeframes, and what readers ask of them."""
+"""Bars: rollup of clean ticks over session windows, exact sums of bars, and what readers ask of them."""

@@ -75,7 +75,7 @@ def fold(parts: pl.DataFrame) -> pl.DataFrame:
 
 
 def gather(parts: pl.DataFrame) -> pl.DataFrame:
-    """One part for each window out of parts of any ticks in it, in any order; each tick stands behind one part alone."""
+    """One part for each window out of any parts of it, in any order; each tick stands behind one of them alone."""
     first = parts.select(pl.struct(_IDENTITY).is_first_distinct()).to_series()
     if first.all():
         return parts

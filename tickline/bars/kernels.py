@@ -5,7 +5,7 @@ their prices and close the highest, so a bar depends on the set of its ticks and
 """
 
 from enum import IntEnum
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Words: TypeAlias = npt.NDArray[np.uint64]
 Records: TypeAlias = npt.NDArray[np.void]
+Record: TypeAlias = Any  # one of them: compiled code reads its fields as attributes
 
 # The bits of the clean `sets` column.
 OPEN, HIGH_LOW, LAST, VOLUME = 1, 2, 4, 8
@@ -38,6 +39,7 @@ RUN = np.dtype(
 )
 CUT = np.dtype([("run", np.int64), ("window", np.int64), ("start", np.int64), ("stop", np.int64)])
 """Rows [start, stop) of a run that lie in one window."""
+
 
 def _record(**fields: float | np.uint64) -> Records:
     dtype = np.dtype([(name, np.asarray(value).dtype) for name, value in fields.items()])
@@ -143,7 +145,7 @@ def fold_trades(trades: Trades, runs: Records, cuts: Records, bars: Records) -> 
 
 
 @njit(cache=True, nogil=True)
-def _set_prices(trades: Trades, start: int, stop: int, bar: Records) -> None:
+def _set_prices(trades: Trades, start: int, stop: int, bar: Record) -> None:
     open_, high, low, close = bar.open, bar.high, bar.low, bar.close
     ts_first, seq_first, ts_last, seq_last = bar.ts_first, bar.seq_first, bar.ts_last, bar.seq_last
     for row in range(start, stop):
@@ -161,7 +163,7 @@ def _set_prices(trades: Trades, start: int, stop: int, bar: Records) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _add_prints(trades: Trades, start: int, stop: int, run: Records, bar: Records) -> tuple[int, int]:
+def _add_prints(trades: Trades, start: int, stop: int, run: Record, bar: Record) -> tuple[int, int]:
     price_scale, size_scale = run.price_scale, run.size_scale
     low = high = np.uint64(0)
     volume = count = settings = 0
@@ -176,7 +178,7 @@ def _add_prints(trades: Trades, start: int, stop: int, run: Records, bar: Record
             if not _on_grid(size, size_units):
                 return Fault.SIZE, row
             low, high = _add_product(low, high, np.uint64(price_units), np.uint64(size_units))
-            volume += np.int64(size_units)
+            volume += int(size_units)
             if volume > LARGEST:
                 return Fault.TOO_LARGE, row
             count += 1
@@ -200,7 +202,7 @@ def fold_quotes(quotes: Quotes, cuts: Records, bars: Records) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _add_quote(bar: Records, ts: int, seq: int, bid: float, ask: float) -> None:
+def _add_quote(bar: Record, ts: int, seq: int, bid: float, ask: float) -> None:
     ties_first = ts == bar.quote_ts_first and seq == bar.quote_seq_first
     ties_last = ts == bar.quote_ts_last and seq == bar.quote_seq_last
     if bar.quotes == 0 or (ties_first and (bid, ask) < (bar.bid_open, bar.ask_open)):

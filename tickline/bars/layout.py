@@ -1,7 +1,7 @@
 """Where each instrument's ticks go: batches of ticks, folded over its calendar's windows on its grid, become parts."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,10 @@ TRADE_COLUMNS = ("instrument", "ts_event", "seq", "price", "size", "sets")
 QUOTE_COLUMNS = ("instrument", "ts_event", "seq", "bid", "ask")
 
 
+_Fold: TypeAlias = Callable[[pl.DataFrame, Records], tuple[Records, Records]]
+"""From a batch in order and its runs to cuts and their bars."""
+
+
 class Layout:
     """The windows and the grid of every instrument.
 
@@ -31,15 +35,12 @@ class Layout:
         row = pl.int_range(pl.len(), dtype=pl.Int64)
         spans = self._windows.with_columns(row.alias("first_window"), (row + 1).alias("end_window"))
         spans = spans.group_by("calendar").agg(pl.col("first_window").min(), pl.col("end_window").max())
-        self._listed = (
-            scales(instruments)
-            .join(spans, on="calendar", how="left", maintain_order="left")
-            .with_columns(pl.col("first_window", "end_window").fill_null(0), row.alias("listing"))
-        )
+        listed = scales(instruments).join(spans, on="calendar", how="left", maintain_order="left")
+        self._listed = listed.with_columns(pl.col("first_window", "end_window").fill_null(0), row.alias("listing"))
         self._listing = {name: listing for listing, name in enumerate(self._listed["instrument"])}
-        self._listed_runs = np.zeros(self._listed.height, kernels.RUN)
-        for field in set(kernels.RUN.names) - {"start", "stop"}:
-            self._listed_runs[field] = self._listed[field]
+        self._whole_runs = np.zeros(self._listed.height, kernels.RUN)
+        for field in ("listing", "first_window", "end_window", "price_scale", "size_scale", "spare_places"):
+            self._whole_runs[field] = self._listed[field]
 
     def trade_parts(self, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
         """The parts of clean trades (TRADE_COLUMNS), without the columns of quotes. Raises as `rollup` does."""
@@ -67,7 +68,7 @@ class Layout:
         effective = bars["quotes"] > 0
         return cuts[effective], bars[effective]
 
-    def _parts(self, batches: Iterable[pl.DataFrame], fold: Callable[..., tuple[Records, Records]], empty: Records) -> pl.DataFrame:
+    def _parts(self, batches: Iterable[pl.DataFrame], fold: _Fold, empty: Records) -> pl.DataFrame:
         listings, windows, folded = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, empty.dtype)]
         for batch in batches:
             ordered, runs = self._in_order(batch)
@@ -99,7 +100,7 @@ class Layout:
         unknown = sorted({str(name) for name in stretches["value"]} - self._listing.keys())
         if unknown:
             raise ConfigError(f"ticks of {', '.join(unknown)}, not among the venue's instruments; declare them")
-        runs = self._listed_runs[[self._listing[name] for name in stretches["value"]]]
+        runs = self._whole_runs[[self._listing[name] for name in stretches["value"]]]
         runs["stop"] = stretches["len"].cum_sum()
         runs["start"] = runs["stop"] - stretches["len"]
         return runs
@@ -110,41 +111,32 @@ def _require_disjoint(windows: pl.DataFrame) -> None:
     if overlapping.height:
         first = overlapping.row(0, named=True)
         raise ValueError(
-            f"windows of calendar {first['calendar']} overlap at {first['ts_open']}: roll ticks up to windows of at most "
-            "4h and derive days and weeks from those"
+            f"windows of calendar {first['calendar']} overlap at {first['ts_open']}: roll ticks up to windows of at "
+            "most 4h and derive days and weeks from those"
         )
 
 
 def _refuse(fault: Fault, trade: dict[str, object]) -> NoReturn:
-    named = f"{trade['instrument']} at {trade['ts_event']} (seq {trade['seq']})"
-    match fault:
-        case Fault.PRICE:
-            raise ConfigError(f"{named}: price {trade['price']} has more decimal places than tick_size; declare a finer one")
-        case Fault.SIZE:
-            raise ConfigError(f"{named}: size {trade['size']} has more decimal places than lot_size; declare a finer one")
-        case Fault.TOO_FINE:
-            raise ConfigError(
-                f"{named}: price x size has more decimal places than turnover ({BARS.columns['turnover']}); "
-                "declare a coarser tick_size or lot_size"
-            )
-        case _:
-            raise ConfigError(
-                f"{named}: the bar's sums exceed {LARGEST} times the last place of lot_size, or the "
-                f"{BARS.columns['turnover']} of turnover, and would not be exact; declare a coarser lot_size"
-            )
+    finding = {
+        Fault.PRICE: f"price {trade['price']} is finer than tick_size or not positive; declare a finer tick_size",
+        Fault.SIZE: f"size {trade['size']} is finer than lot_size or not positive; declare a finer lot_size",
+        Fault.TOO_FINE: f"price x size has more decimal places than turnover ({BARS.columns['turnover']}); "
+        "declare a coarser tick_size or lot_size",
+        Fault.TOO_LARGE: f"volume of the bar exceeds {LARGEST} last places of lot_size, or its turnover "
+        f"{BARS.columns['turnover']}, and would not be exact; declare a coarser lot_size",
+    }
+    raise ConfigError(f"{trade['instrument']} at {trade['ts_event']} (seq {trade['seq']}): {finding[fault]}")
 
 
 def _columns(ticks: pl.DataFrame, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
     """Columns as numpy arrays, times as UTC ns, missing prices as NaN. Raises ValueError where another is missing."""
-    arrays = []
-    for column in ticks.select(names).rechunk():
-        if column.dtype == pl.Float64:
-            column = column.fill_null(np.nan)
-        elif column.null_count():
-            raise ValueError(f"{column.null_count()} ticks without {column.name}: bars are made of clean ticks")
-        array = column.to_physical().to_numpy()
+    table = ticks.select(names).rechunk().with_columns(pl.col(pl.Float64).fill_null(np.nan))
+    incomplete = [column.name for column in table if column.null_count()]
+    if incomplete:
+        raise ValueError(f"ticks without {', '.join(incomplete)}: bars are made of clean ticks")
+    arrays = [column.to_physical().to_numpy() for column in table]
+    for array in arrays:
         array.flags.writeable = False  # as it is where nothing was copied: the kernels compile for one type
-        arrays.append(array)
     return arrays
 
 

@@ -9,9 +9,11 @@ import polars as pl
 from tickline.lake.schemas import BARS, NS
 
 _WINDOW = ("instrument", "session_date", "segment", "ts_open", "ts_close")
-_PRICES = ("open", "high", "low", "close")
-_BIDS = ("bid_open", "bid_high", "bid_low", "bid_close")
-_ASKS = ("ask_open", "ask_high", "ask_low", "ask_close")
+_SIDES = (
+    ("open", "high", "low", "close"),
+    ("bid_open", "bid_high", "bid_low", "bid_close"),
+    ("ask_open", "ask_high", "ask_low", "ask_close"),
+)
 _COUNTS = ("volume", "turnover", "trades", "quotes")
 
 
@@ -35,17 +37,16 @@ def flat_fill(bars: pl.DataFrame, windows: pl.DataFrame, instruments: pl.DataFra
     A missing window becomes a final bar of no volume, trades and quotes; a bar without prices keeps its counts. Before
     an instrument's first price there is nothing to carry: no row is added.
     """
-    missing = missing_bars(bars, windows, instruments, watermark=watermark)
-    everything = (
-        pl.concat([bars, missing], how="diagonal")
-        .sort(BARS.sort)
-        .with_columns(pl.col(_COUNTS).fill_null(0), pl.col("is_final").fill_null(value=True))
-    )
-    empty = [pl.all_horizontal(pl.col(side).is_null()) for side in (_PRICES, _BIDS, _ASKS)]
+    missing = missing_bars(bars, windows, instruments, watermark=watermark).with_columns(is_final=pl.lit(value=True))
+    everything = pl.concat([bars, missing], how="diagonal").sort(BARS.sort)
+    carried = {name: pl.col(side[-1]).forward_fill().over("instrument") for side in _SIDES for name in side}
+    lacking = {name: pl.all_horizontal(pl.col(side).is_null()) for side in _SIDES for name in side}
+    stored = pl.col("trades").is_not_null()
     return (
         everything.with_columns(
-            pl.when(none).then(pl.col(side[-1]).forward_fill().over("instrument")).otherwise(pl.col(name)).alias(name)
-            for side, none in zip((_PRICES, _BIDS, _ASKS), empty, strict=True)
-            for name in side
+            pl.any_horizontal(lacking[name] & carried[name].is_not_null() for name in carried).alias("filled"),
+            *(pl.when(lacking[name]).then(carried[name]).otherwise(name).alias(name) for name in carried),
         )
+        .filter(stored | pl.col("filled"))
+        .with_columns(pl.col(_COUNTS).fill_null(0))
     )

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import duckdb
 
 from tickline.errors import ConfigError, LakeError
-from tickline.lake.keys import WHOLE, PartitionKey
+from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import DATASETS
 
 EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner", "httpfs")
@@ -56,9 +56,21 @@ def connect(marts: Marts) -> duckdb.DuckDBPyConnection:
 
     Raises LakeError where no mart was built yet.
     """
+    return _attached(marts, "read_only")
+
+
+def connect_to_write(marts: Marts) -> duckdb.DuckDBPyConnection:
+    """A writing connection whose default database is the marts, for a holder of `building`.
+
+    Raises LakeError where the marts cannot be opened.
+    """
+    return _attached(marts, "read_write")
+
+
+def _attached(marts: Marts, mode: str) -> duckdb.DuckDBPyConnection:
     connection = _open(marts, ":memory:")
     sqlite = f", {_SQLITE_OPTIONS}" if marts.catalog.startswith(_SQLITE) else ""
-    location = f"{_literal('ducklake:' + marts.catalog)} as marts (data_path {_literal(marts.data)}, read_only{sqlite})"
+    location = f"{_literal('ducklake:' + marts.catalog)} as marts (data_path {_literal(marts.data)}, {mode}{sqlite})"
     try:
         connection.execute(f"attach {location}")
     except duckdb.Error as error:
@@ -86,7 +98,7 @@ def expose(marts: Marts, objects: Iterable[tuple[PartitionKey, str]], *, databas
         if chosen:
             connection.executemany(
                 "insert into objects values (?, ?, ?, ?)",
-                [(key.dataset, key.venue, None if key.period == WHOLE else key.period, uri) for key, uri in chosen],
+                [(key.dataset, key.venue, key.period if key.is_daily else None, uri) for key, uri in chosen],
             )
         for dataset in DATASETS:
             try:

@@ -5,7 +5,8 @@ write is one transaction that begins by locking the lease it relies on, so a pub
 it was away cannot commit.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, create_engine, delete, event, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 
 from tickline.errors import LakeError, LeaseLost
 from tickline.lake.keys import PartitionKey
@@ -229,6 +231,17 @@ class Catalog:
                     found += [_verdict(row) for row in rows if row.sha256 == of_period[row.period].sha256]
         return found
 
+    def failures_after(self, verdict_id: int, *, most: int = 100) -> list[tuple[int, Verdict]]:
+        """The verdicts that did not pass and were recorded after one of this id, oldest first, with their ids."""
+        query = (
+            select(verdicts)
+            .where(verdicts.c.id > verdict_id, verdicts.c.passed.is_(False))
+            .order_by(verdicts.c.id)
+            .limit(most)
+        )
+        with self._engine.connect() as connection:
+            return [(row.id, _verdict(row)) for row in connection.execute(query)]
+
     def objects(self) -> dict[str, ObjectState]:
         """Every object ever published that a partition's current publication names, and its state."""
         query = (
@@ -257,6 +270,17 @@ class Catalog:
                 for row in connection.execute(query)
             ]
 
+    @contextmanager
+    def _write(self) -> Iterator[Connection]:
+        try:
+            with self._writing.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            raise LakeError(
+                f"catalog {self._engine.url!r} could not be written: {error.orig}. Nothing was committed; "
+                "free space, or see that the database is up and writable, then run it again"
+            ) from error
+
     # Leases
 
     def acquire(self, name: str, holder: str, *, expires_at: datetime, dead: Callable[[str], bool]) -> Lease:
@@ -264,7 +288,7 @@ class Catalog:
 
         A lease held by another, not expired and not `dead(holder)`, is refused with LeaseLost.
         """
-        with self._writing.begin() as connection:
+        with self._write() as connection:
             self._insert_if_absent(connection, leases, {"name": name, "token": 0}, ("name",))
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
             taken = row.holder is not None and row.holder != holder
@@ -280,7 +304,7 @@ class Catalog:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens where it was taken over meanwhile."""
-        with self._writing.begin() as connection:
+        with self._write() as connection:
             connection.execute(
                 update(leases)
                 .where(leases.c.name == lease.name, leases.c.token == lease.token)
@@ -297,7 +321,7 @@ class Catalog:
         A draft equal in object, inputs and code to the current publication changes nothing. Raises LeaseLost where
         the lease was taken over.
         """
-        with self._writing.begin() as connection:
+        with self._write() as connection:
             query = select(leases.c.token).where(leases.c.name == lease.name).with_for_update()
             token = connection.scalar(query)
             if token != lease.token:
@@ -323,18 +347,18 @@ class Catalog:
             for verdict in judged
         ]
         if rows:
-            with self._writing.begin() as connection:
+            with self._write() as connection:
                 connection.execute(insert(verdicts), rows)
 
     def record_copy(self, copy: Copy) -> None:
         """Record an archived copy that was read back and agreed."""
-        with self._writing.begin() as connection:
+        with self._write() as connection:
             connection.execute(delete(copies).where(copies.c.sha256 == copy.sha256, copies.c.archive == copy.archive))
             connection.execute(insert(copies).values(**asdict(copy)))
 
     def set_state(self, sha256: str, state: ObjectState) -> None:
         """Say whether an object's bytes are in the lake, expired to an archive, or lost."""
-        with self._writing.begin() as connection:
+        with self._write() as connection:
             connection.execute(update(objects).where(objects.c.sha256 == sha256).values(state=state))
 
     def _commit_one(

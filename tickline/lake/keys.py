@@ -42,6 +42,11 @@ class PartitionKey:
         return cls(*parts)
 
     @property
+    def is_daily(self) -> bool:
+        """Whether the period is a date, and not a year or `all`."""
+        return len(self.period) == len("2026-03-06")
+
+    @property
     def date(self) -> date:
         """The period as a date. Raises ValueError for a partition that is not split by time."""
         return date.fromisoformat(self.period)

@@ -66,6 +66,7 @@ def _minute_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> 
 def _longer_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> Stage:
     def needs(period: str) -> list[Need]:
         return [
+            Need(PartitionKey("instruments", venue.name, WHOLE)),
             Need(PartitionKey("bars_1m", venue.name, period)),
             Need(PartitionKey("sessions", venue.name, period[:4])),
         ]
@@ -74,12 +75,14 @@ def _longer_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> 
         sessions = _session(inputs, period)
         (minutes,) = inputs.of("bars_1m")
         bars = inputs.scan("bars_1m").collect()
+        instruments = inputs.scan("instruments").collect()
         known_until = minutes.facts["watermark"]
         frames = {
             dataset: derive(
                 bars,
                 dataset.removeprefix("bars_"),
                 windows(sessions, dataset.removeprefix("bars_")),
+                instruments,
                 watermark=known_until,
             )
             for dataset in INTRADAY
@@ -108,6 +111,7 @@ def _weekly_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> 
         session_dates = weeks[date.fromisoformat(period)]
         years = sorted({str(session_date.year) for session_date in session_dates})
         return [
+            Need(PartitionKey("instruments", venue.name, WHOLE)),
             *(Need(PartitionKey("sessions", venue.name, year)) for year in years),
             *(Need(PartitionKey.daily("bars_1d", venue.name, session_date)) for session_date in session_dates),
         ]
@@ -121,7 +125,9 @@ def _weekly_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> 
             .collect()
         )
         known_until = inputs.of("bars_1d")[-1].facts["watermark"]
-        bars = derive(inputs.scan("bars_1d").collect(), "1w", windows(sessions, "1w"), watermark=known_until)
+        instruments = inputs.scan("instruments").collect()
+        days = inputs.scan("bars_1d").collect()
+        bars = derive(days, "1w", windows(sessions, "1w"), instruments, watermark=known_until)
         return Built({"bars_1w": bars}, {"bars_1w": {"watermark": known_until}})
 
     return Stage(

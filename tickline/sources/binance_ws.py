@@ -18,6 +18,9 @@ from tickline.sources.rows import settings_of
 NS_PER_MS = 1_000_000
 LATEST_NS = 4_102_444_800 * 1_000_000_000  # the year 2100
 
+MARKS = {Feed.TRADES: b'"trade"', Feed.QUOTES: b'"B"', Feed.BOOK: b"Update"}
+"""What every message of a feed contains."""
+
 
 class Settings(Declared):
     """`files` are the recordings. `symbols` maps the venue's symbols to instruments where they differ, and
@@ -41,6 +44,7 @@ class BinanceRecordings:
             dialect=lambda message, _address, feed: rows(message, settings.snapshot_symbol, feed),
             feed=feed,
             instruments=dict(settings.symbols),
+            mark=MARKS[feed],
         )
 
 

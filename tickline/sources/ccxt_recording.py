@@ -77,9 +77,7 @@ class Recording:
         above: Any = super()
         above.handle_errors(status, reason, url, method, *rest)
         _headers, body, response = rest[:3]
-        acceptable = bool(response) or (response == [] and not self.only_objects)
-        if self.only_objects and isinstance(response, list):
-            acceptable = False
+        acceptable = isinstance(response, dict if self.only_objects else dict | list) and response != {}
         if status < 400 and not acceptable:
             raise BadResponse(f"{url} answered {status} with {body[:80]!r}, which is no data")
 
@@ -104,10 +102,13 @@ class Recording:
             return None
 
     def parse_event(self, event: Any) -> Any:
-        """A prediction event with those of its markets that can be parsed."""
+        """A prediction event with those of its markets that can be parsed; one without markets where it is no event."""
         above: Any = super()
-        markets = [market for market in event.get("markets") or [] if self.parse_market(market) is not None]
-        return above.parse_event(event | {"markets": markets})
+        try:
+            markets = [market for market in event.get("markets") or [] if self.parse_market(market) is not None]
+            return above.parse_event(event | {"markets": markets})
+        except Exception:
+            return {"id": None, "title": None, "markets": []}
 
     def set_markets(self, markets: Any, currencies: Any = None) -> Any:
         """Take the markets that could be parsed."""

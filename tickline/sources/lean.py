@@ -18,7 +18,7 @@ from tickline.lake.schemas import Feed
 from tickline.reference.clocks import Zone
 from tickline.reference.models import Declared, SourceSpec, Symbol, Venue
 from tickline.sources.archives import BLOCK_BYTES, blocks, describe, path_of
-from tickline.sources.rows import home_day, line_number, midnight, quoted, raw_rows, settings_of
+from tickline.sources.rows import divided, home_day, line_number, midnight, quoted, raw_rows, settings_of
 from tickline.sources.source import Batch, SourceObject
 
 MS_PER_DAY = 86_400_000
@@ -133,8 +133,9 @@ class Lean:
             .with_columns(ts_event=self._utc(local_date))
             .with_columns(defect=_defect(layout), **_conditions(layout))
         )
-        prices = [name for name in ("price", "bid", "ask") if name in layout.fields]
-        return raw_rows(fields, self.feed).with_columns(pl.col(prices) / PRICE_SCALE[self.settings.security])
+        scale = PRICE_SCALE[self.settings.security]
+        prices = {name: scale for name in ("price", "bid", "ask") if scale != 1 and name in layout.fields}
+        return divided(raw_rows(fields, self.feed), prices)
 
     def _utc(self, local_date: date) -> pl.Expr:
         """The instant `ms` after midnight by the clocks of the files' zone; null where they skip it."""

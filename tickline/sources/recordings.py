@@ -87,7 +87,8 @@ class Recording:
     """The recorded messages of one feed.
 
     A row without an event time of the venue's has the time of its receipt as its `ts_event`. A line that is not a
-    message counts, as one malformed row, for every feed that reads it: it could have been any.
+    message counts, as one malformed row, for every feed that reads it: it could have been any. `mark` is what every
+    message of the feed contains, so that whole lines without it need not be parsed.
     """
 
     files: Files
@@ -95,6 +96,7 @@ class Recording:
     dialect: Dialect
     feed: Feed
     instruments: dict[str, str] = field(default_factory=dict)
+    mark: bytes = b""
     batch_rows: int = BATCH_ROWS
     block_bytes: int = BLOCK_BYTES
 
@@ -109,9 +111,8 @@ class Recording:
     def batches(self, source_object: SourceObject, day: date, *, cursor: str | None = None) -> Iterator[Batch]:
         """A recording's rows of a UTC day. Raises SourceError where it is damaged or has changed."""
         wanted = home_day(*self.files.span(source_object, day)) == day
-        start = Position.parse(cursor)
+        start = at = Position.parse(cursor)
         rows: list[Row] = []
-        at = start
         for at, read in self._read(path_of(source_object), start):
             rows += read
             if len(rows) >= self.batch_rows:
@@ -120,21 +121,22 @@ class Recording:
         if rows:
             yield Batch(self._frame(rows).filter(wanted), str(at))
 
-    def _read(self, path: Path, start: Position) -> Iterator[tuple[Position, list[Row]]]:
-        """Every line's rows, each beginning with its receipt, delivery and defect, and the position after the line."""
-        at = start
+    def _read(self, path: Path, at: Position) -> Iterator[tuple[Position, list[Row]]]:
+        """The rows of every line after a position, each behind its receipt, delivery, number in that and defect; and
+        the position after the line."""
+        skip, _, _ = at
         for number, line in enumerate(lines(path, self.block_bytes)):
-            if number < start.lines or not line.strip():
+            if number < skip or (self.mark not in line and line.endswith(b"}")) or not line.strip():
                 continue
             frame = self.framing(line)
-            if frame is None or frame.opens:
-                at = Position(number + 1, 0, at.delivery + (at.rows > 0)) if frame else at
+            if frame is None:
+                continue
+            if frame.opens:
+                at = Position(number + 1, 0, at.delivery + (at.rows > 0))
                 continue
             found, defect = self._parsed(frame, line)
-            rows = [
-                (frame.received_ns, at.delivery, defect, symbol, event, at.rows + n if seq is None else seq, *fields)
-                for n, (symbol, event, seq, *fields) in enumerate(found)
-            ]
+            head = frame.received_ns, at.delivery
+            rows = [(*head, at.rows + n, defect, *row) for n, row in enumerate(found)]
             at = Position(number + 1, at.rows + len(rows), at.delivery)
             yield at, rows
 
@@ -143,22 +145,25 @@ class Recording:
         try:
             if frame.received_ns is None:
                 raise ValueError("no receive time")
-            message = orjson.loads(frame.payload)
-            return list(self.dialect(message, frame.address, self.feed)), None
+            return list(self.dialect(orjson.loads(frame.payload), frame.address, self.feed)), None
         except _MALFORMED as error:
             text = line[:LONGEST_QUOTED].decode("utf-8", "replace")
             return [(None,) * (3 + len(FIELDS[self.feed]))], f"{type(error).__name__} {error}: '{text}'"
 
     def _frame(self, rows: list[Row]) -> pl.DataFrame:
-        names = ("ts_recv", "delivery", "defect", "instrument", "ts_event", "seq", *FIELDS[self.feed])
-        times = {"ts_recv", "ts_event", "delivery"}
+        names = ("ts_recv", "delivery", "number", "defect", "instrument", "ts_event", "seq", *FIELDS[self.feed])
+        integers = {"ts_recv", "delivery", "number", "ts_event"}
         columns = {
-            name: pl.Series(values, dtype=pl.Int64 if name in times else pl.String, strict=False)
+            name: pl.Series(values, dtype=pl.Int64 if name in integers else pl.String, strict=False)
             for name, values in zip(names, zip(*rows, strict=True), strict=True)
         }
-        instrument = pl.col("instrument").replace(self.instruments)
         event = pl.coalesce("ts_event", pl.when(pl.col("defect").is_null()).then("ts_recv"))
-        return raw_rows(pl.DataFrame(columns).with_columns(instrument=instrument, ts_event=event), self.feed)
+        frame = pl.DataFrame(columns).with_columns(
+            instrument=pl.col("instrument").replace(self.instruments),
+            ts_event=event,
+            seq=pl.coalesce("seq", pl.col("number").cast(pl.String)),
+        )
+        return raw_rows(frame, self.feed)
 
 
 def lines(path: Path, block_bytes: int = BLOCK_BYTES) -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from tickline.reference.clocks import Zone
 from tickline.reference.models import Declared, SourceSpec, Venue
 from tickline.sources.archives import path_of
 from tickline.sources.files import Files, Pattern, Span
-from tickline.sources.rows import home_day, lifetime, line_number, quoted, raw_rows, settings_of
+from tickline.sources.rows import divided, home_day, lifetime, line_number, quoted, raw_rows, settings_of
 from tickline.sources.source import Batch, SourceObject
 from tickline.sources.table_readers import READERS, Format, Shape
 
@@ -28,7 +28,7 @@ _GIVEN = {"ts_event", "ts_recv", "delivery", "defect"}
 class Column(Declared):
     """Where a raw column comes from: a column of the table (`from`), or a `constant`.
 
-    `values` replaces single values, `divide_by` scales a number (exactly: 167.42 is 1674200 divided by 10000).
+    `values` replaces single values, `divide_by` scales a price or size: 16742 cents divided by 100 are 167.42.
     """
 
     source: Annotated[str | None, Field(alias="from")] = None
@@ -94,6 +94,13 @@ class Table:
         unknown = sorted(settings.columns.keys() - (RAW[feed].columns.keys() - _GIVEN))
         if unknown:
             raise ConfigError(f"{place}: columns: no column of {feed} is mapped by {', '.join(unknown)}")
+        text = sorted(
+            name
+            for name, column in settings.columns.items()
+            if column.divide_by and RAW[feed].columns[name] != pl.Float64
+        )
+        if text:
+            raise ConfigError(f"{place}: columns: divide_by fits prices and sizes only, not {', '.join(text)}")
         if "instrument" not in settings.columns or "ts_event" not in settings.times:
             raise ConfigError(f"{place}: map at least `columns.instrument` and `times.ts_event`")
         if settings.format == "json_arrays" and settings.names is None:
@@ -150,10 +157,8 @@ def _raw(records: pl.DataFrame, settings: Settings, feed: Feed) -> pl.DataFrame:
         delivery=pl.lit(0),
         defect=pl.coalesce(pl.col("defect"), *unreadable),
     )
-    divided = [
-        pl.col(name) / column.divide_by for name, column in settings.columns.items() if column.divide_by is not None
-    ]
-    return raw_rows(frame, feed).with_columns(divided)
+    divisors = {name: column.divide_by for name, column in settings.columns.items() if column.divide_by is not None}
+    return divided(raw_rows(frame, feed), divisors)
 
 
 def _value(column: Column) -> pl.Expr:

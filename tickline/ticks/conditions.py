@@ -44,7 +44,8 @@ class Conditions(Declared):
 
     @model_validator(mode="after")
     def _codes_decode(self) -> "Conditions":
-        for name, code in [(code.name, given) for code in self.codes for given in (code.code, code.unless) if given]:
+        given = [(entry.name, code) for entry in self.codes for code in (entry.code, entry.unless) if code is not None]
+        for name, code in given:
             if self.decode == "letters" and len(code) != 1:
                 raise ValueError(f"code {code!r} of {name} is not one letter")
             if self.decode == "hex_bits" and ((bits := _hexadecimal(code)) is None or bits.bit_count() != 1):

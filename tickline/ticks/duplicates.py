@@ -42,7 +42,7 @@ def _repeated_ids(frame: pl.DataFrame, runs: Runs, alive: NDArray[np.bool_]) -> 
     whole = numbers.null_count() == frame["trade_id"].null_count()
     keys = integers(numbers) if whole else frame["trade_id"].hash().to_numpy().view(np.int64)
     suspects = [
-        run.start + np.flatnonzero(alive[run] & np.isin(keys[run], again))
+        run.start + np.flatnonzero(alive[run] & pl.Series(keys[run]).is_in(again).to_numpy())
         for run in runs.slices()
         if len(again := _repeated(keys[run], alive[run]))
     ]

@@ -67,7 +67,7 @@ class SyntheticMarkets:
         return cls(venue, settings, Synthetic.open(quotes, venue, Feed.QUOTES, calendars=calendars))
 
     def objects(self, day: date) -> list[SourceObject]:
-        """The day's specification, as one object; none for a day that is not one of the venue's."""
+        """The day's specification, as one object."""
         settings = orjson.dumps(self.settings.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
         return [
             SourceObject(
@@ -80,8 +80,6 @@ class SyntheticMarkets:
 
     def markets(self, day: date) -> pl.DataFrame:
         """Every poll of a UTC day, in the MARKETS schema and order; `delivery` numbers the polls."""
-        if not self.objects(day):
-            return MARKETS.empty()
         frames = [self._polled(instrument, day) for instrument in self.venue.instruments]
         return pl.concat(frames).sort(MARKETS.sort)
 

@@ -129,8 +129,9 @@ def arrivals(busy: Floats, per_hour: float, rng: np.random.Generator) -> Floats:
     generation = np.searchsorted(rate, immigrants, side="right") + rng.random(len(immigrants))
     events = [generation]
     while len(generation):
-        generation = np.repeat(generation, rng.poisson(CHILDREN, len(generation)))
-        generation = generation + rng.exponential(CHILD_DELAY_S, len(generation))
+        # A Poisson number for each is a Poisson number for all, dealt out at random.
+        parents = rng.integers(len(generation), size=rng.poisson(CHILDREN * len(generation)))
+        generation = generation[parents] + rng.exponential(CHILD_DELAY_S, len(parents))
         events.append(generation)
     times = np.concatenate(events)
     times = times[times < DAY_S]

@@ -57,9 +57,7 @@ class Synthetic:
         return cls(venue, feed, settings, {name: calendars[name] for name in _calendar_names(venue)})
 
     def objects(self, day: date) -> list[SourceObject]:
-        """The day's specification, as one object; none for a day that is not one of the venue's."""
-        if day < self.venue.start or (self.venue.end is not None and day > self.venue.end):
-            return []
+        """The day's specification, as one object. There is one for every day, also for those on which all is closed."""
         specification = orjson.dumps(self._specification(day), option=orjson.OPT_SORT_KEYS, default=str)
         uri = f"synthetic://{self.venue.name}/{self.feed}/{day}?seed={self.settings.seed}"
         return [SourceObject(uri, hashlib.sha256(specification).hexdigest(), len(specification))]

@@ -1,0 +1,198 @@
+"""Mart assets: daily KPIs in SQL, built by dbt into DuckLake for the days whose inputs changed."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+
+import dagster as dg
+import orjson
+import structlog
+import yaml
+from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
+
+from assets.lifecycle import FILL_TAG, asset_key
+from expectations.evaluate import Outcome
+from expectations.mart_checks import judge_mart_days
+from orchestration.resources import LakeResource
+from tickline.errors import LakeError
+from tickline.kpi import marts
+from tickline.kpi.freshness import PROJECT, day_inputs, inputs_now, project_sha256, record_built, stale_days
+from tickline.lake.catalog import ObjectState
+from tickline.lake.keys import PartitionKey
+from tickline.lake.lake import Lake
+from tickline.lake.schemas import DATASETS
+from tickline.pipeline.stage import Cadence, Stage
+
+QUALITY = "kpi_data_quality_daily"
+GROUP = "kpi"
+PREFIX = "marts"
+_REFERENCES = re.compile(r"ref\('(\w+)'\)|source\('lake', '(\w+)'\)|every_feed\('(\w+)'")
+_GOOD = frozenset({"success", "pass", "no-op"})
+_log = structlog.get_logger()
+
+
+def mart_assets(graph: Sequence[Stage]) -> dg.AssetsDefinition:
+    """Every KPI model as an asset, partitioned by day over all venues; one dbt run builds any range of them."""
+    partitions = mart_partitions(graph)
+    specs = [
+        dg.AssetSpec(
+            dg.AssetKey([PREFIX, model]),
+            deps=_deps(model, graph),
+            description=description,
+            group_name=GROUP,
+            kinds={"dbt", "duckdb"},
+            owners=["team:data"],
+            partitions_def=partitions,
+            code_version=project_sha256()[:16],
+        )
+        for model, description in models().items()
+    ]
+    quality = dg.AssetCheckSpec(QUALITY, asset=dg.AssetKey([PREFIX, QUALITY]), blocking=True)
+
+    @dg.multi_asset(
+        name=PREFIX,
+        specs=specs,
+        check_specs=[quality],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        # DuckLake's SQLite catalog takes one writer at a time; readers are never in the way.
+        pool="marts",
+        op_tags={"dagster/max_runtime": "3600"},
+    )
+    def _asset(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[object]:
+        yield from _build(context, lake.open(), Path(lake.home))
+
+    return _asset
+
+
+def mart_partitions(graph: Sequence[Stage]) -> dg.DailyPartitionsDefinition:
+    """The days from the first to the last of any venue; without an end where a venue is still running."""
+    days = sorted({period for stage in graph if stage.cadence is Cadence.DAY for period in stage.periods})
+    running = any(stage.running for stage in graph)
+    end = None if running else (date.fromisoformat(days[-1]) + timedelta(days=1)).isoformat()
+    return dg.DailyPartitionsDefinition(start_date=days[0], end_date=end)
+
+
+@cache
+def models() -> dict[str, str]:
+    """The KPI models and their descriptions, as the dbt project declares them."""
+    declared = yaml.safe_load((PROJECT / "models" / "kpi" / "kpi.yml").read_text())["models"]
+    return {model["name"]: " ".join(model["description"].split()) for model in declared}
+
+
+def upstream(model: str) -> tuple[set[str], set[str]]:
+    """What a model reads, through staging: other KPI models, and datasets of the lake."""
+    (path,) = (PROJECT / "models").rglob(f"{model}.sql")
+    read_models: set[str] = set()
+    datasets: set[str] = set()
+    for ref, source, feeds in _REFERENCES.findall(path.read_text()):
+        if source:
+            datasets.add(source)
+        elif feeds:
+            datasets |= {dataset for dataset in DATASETS if dataset.startswith(f"{feeds}_")} - {"raw_markets"}
+        elif ref in models():
+            read_models.add(ref)
+        else:
+            below_models, below_datasets = upstream(ref)
+            read_models |= below_models
+            datasets |= below_datasets
+    return read_models, datasets
+
+
+def _deps(model: str, graph: Sequence[Stage]) -> list[dg.AssetDep]:
+    read_models, datasets = upstream(model)
+    same_day = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+    return [dg.AssetDep(dg.AssetKey([PREFIX, read])) for read in sorted(read_models)] + [
+        dg.AssetDep(
+            asset_key(stage.venue, dataset),
+            partition_mapping=None if stage.cadence is Cadence.WHOLE else same_day,
+        )
+        for stage in graph
+        for dataset in stage.datasets
+        if dataset in datasets
+    ]
+
+
+def _build(context: dg.AssetExecutionContext, lake: Lake, home: Path) -> Iterator[object]:
+    days = list(context.partition_keys)
+    place = marts.embedded(home)
+    chosen = stale_days(lake, place, days) if FILL_TAG in context.run.tags else inputs_now(lake, days)
+    if chosen:
+        with marts.building(place):
+            counts = run_dbt(place, _objects(lake, sorted(chosen)), first=min(chosen), last=max(chosen), home=home)
+            record_built(place, chosen)
+        context.log.info(f"dbt: {counts}")
+    outcomes = judge_mart_days(lake, place, chosen)
+    yield from _reported(context, place, outcomes)
+
+
+def _reported(
+    context: dg.AssetExecutionContext, place: marts.Marts, outcomes: Mapping[str, Outcome]
+) -> Iterator[object]:
+    filling = EXTERNALLY_MANAGED_ASSETS_TAG in context.run.tags
+    for day in outcomes:
+        _log.info("period.made", stage=PREFIX, period=day)
+        for model in models() if filling else ():
+            context.log_event(dg.AssetMaterialization(dg.AssetKey([PREFIX, model]), partition=day))
+    for model in models():
+        yield dg.Output(None, output_name=f"{PREFIX}__{model}", metadata={"warehouse": place.data})
+    red = sorted(day for day, outcome in outcomes.items() if not outcome.passed)
+    yield dg.AssetCheckResult(
+        passed=not red,
+        asset_key=dg.AssetKey([PREFIX, QUALITY]),
+        check_name=QUALITY,
+        metadata={"judged": len(outcomes), "red": ", ".join(red)},
+    )
+
+
+def run_dbt(
+    place: marts.Marts, objects: Sequence[tuple[PartitionKey, str]], *, first: str, last: str, home: Path
+) -> dict[str, int]:
+    """Build and test the marts for a range of days in a process of its own; returns how many results of each status.
+
+    Raises LakeError naming the first model or test that failed; each day is replaced whole or not at all.
+    """
+    end = (date.fromisoformat(last) + timedelta(days=1)).isoformat()
+    scratch, database = home / "dbt", home / "marts" / "lake.duckdb"
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    results = scratch / "run_results.json"
+    results.unlink(missing_ok=True)
+    marts.expose(place, objects, database=database)
+    folders = ["--project-dir", PROJECT, "--profiles-dir", PROJECT, "--target-path", scratch, "--log-path", scratch]
+    window = ["--event-time-start", first, "--event-time-end", end]
+    finished = subprocess.run(  # noqa: S603 - our own arguments
+        [Path(sys.executable).parent / "dbt", "--quiet", "build", *map(str, folders), *window],
+        env=os.environ | marts.profile_env(place, database),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    statuses = _statuses(results)
+    bad = [name for name, status in statuses.items() if status not in _GOOD]
+    if finished.returncode or bad:
+        said = finished.stdout[-2000:] or finished.stderr[-2000:]
+        raise LakeError(f"dbt failed at {bad[0] if bad else 'its start'}: {said}")
+    return dict(Counter(statuses.values()))
+
+
+def _statuses(path: Path) -> Mapping[str, str]:
+    if not path.exists():
+        return {}
+    return {result["unique_id"]: result["status"] for result in orjson.loads(path.read_bytes())["results"]}
+
+
+def _objects(lake: Lake, days: Sequence[str]) -> list[tuple[PartitionKey, str]]:
+    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
+    every_day = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+    published = {
+        publication.key: publication
+        for of_day in day_inputs(lake, every_day).values()
+        for publication in of_day
+        if publication.state is ObjectState.PRESENT
+    }
+    return [(key, uri) for key, uri in zip(published, lake.uris(published.values()), strict=True)]

@@ -53,6 +53,7 @@ def _context(lake: Lake, venue: Venue, judged: list[Publication]) -> Context:
         sessions=_rows(lake, [current[key] for key in sorted(sessions) if key in current], SESSIONS),
         min_rows=venue.floors.rows,
         min_rows_each=venue.floors.rows_each,
+        min_clean_ratio=venue.floors.clean_ratio,
         min_coverage=venue.floors.coverage,
         max_cross_bps=_most(venue, "max_cross_bps"),
         conditions=venue.conditions is not None,

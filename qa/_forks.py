@@ -12,10 +12,12 @@ from typing import Any, NoReturn
 
 # What the lake imports only when it needs it: imported here once, so that no child has to.
 import alembic.context
-import alembic.script
+import alembic.script  # noqa: F401
 import orjson
 import pyarrow.parquet  # noqa: F401
 import sqlalchemy.dialects.sqlite  # noqa: F401
+
+import tickline.lake.migrations  # noqa: F401
 
 PATIENCE_SECONDS = 60
 """A child that takes longer hangs: it is ended by SIGALRM, which its exit status then tells."""

@@ -1,7 +1,7 @@
-"""Kill a process at its N-th writing system call, from outside, with strace.
+"""Kill a process at its N-th writing system call of a kind, from outside, with strace.
 
-The process is a fork that stops itself; strace attaches, tells the kernel to deliver SIGKILL at the N-th call of the
-write class, and lets it go on. Everything before that call has happened, nothing after it.
+The process is a fork that stops itself; strace attaches and delivers SIGKILL at the entry of that call. Everything
+before it has happened, nothing from it on. strace counts each kind of call by itself.
 """
 
 import ctypes
@@ -29,9 +29,9 @@ class NoTracing(Exception):
     """strace is not installed or is not allowed to trace."""
 
 
-def kill_at(number: int, work: Callable[[], int]) -> int:
-    """Run `work` in a fork that is killed at its `number`-th write; how it ended, as `_forks.wait` tells it."""
-    return _traced(work, ["-e", f"trace={WRITES}", "-e", f"inject={WRITES}:signal=KILL:when={number}"])
+def kill_at(call: str, number: int, work: Callable[[], int]) -> int:
+    """Run `work` in a fork that is killed at its `number`-th such call; how it ended, as `_forks.wait` tells it."""
+    return _traced(work, ["-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={number}"])
 
 
 def writes_of(work: Callable[[], int], log: Path) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ from tickline.lake.catalog import Input, ObjectState, Verdict
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Output
 from tickline.lake.retention import Keep, RetentionPolicy, due_for_archive, due_for_expiry
-from tickline.lake.scrub import scrub, sweep
 from tickline.lake.schemas import DATASETS
+from tickline.lake.scrub import scrub, sweep
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 LATER = date(2030, 1, 1)

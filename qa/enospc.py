@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from qa._lakes import Desk, is_sound, key_of, publish_some
+from qa._lakes import Desk, is_sound, publish_some
 from tickline.errors import TicklineError
 from tickline.lake.archive import archive_object, expire_object, restore_object
 from tickline.lake.catalog import Verdict

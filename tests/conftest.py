@@ -1,11 +1,21 @@
 """What every test may ask for."""
 
 import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from tickline.lake.catalog import Publication
+from tickline.pipeline.stage import materialise
+from tickline.workspace import Workspace
+
 ROOT = Path(__file__).parent.parent
+UNIVERSE = ROOT / "tests" / "universe"
+DAYS = ("2026-03-07", "2026-03-08", "2026-03-09")
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +25,95 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no recorded market data at {folder} (set TICKLINE_REAL_DATA)")
     return folder
+
+
+Drop = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def drop() -> Drop:
+    """Writes the file of a UTC day into a drop folder: a trade a minute and instrument, and some `late` ones."""
+
+    def write(folder: Path, day: str, *, late: int = 0) -> Path:
+        midnight_ms = int(datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC).timestamp()) * 1000
+        lines = ["t,pair,px,qty,id"]
+        for pair, level in (("BTC-EUR", 60_000), ("ETH-EUR", 2_000)):
+            steps = np.random.default_rng(midnight_ms // 1000).integers(-3, 4, 24 * 60)
+            for minute, price in enumerate(level + steps.cumsum() / 100):
+                lines.append(f"{midnight_ms + minute * 60_000 + 500},{pair},{price:.2f},0.1,{pair}{day}{minute}")
+        lines += [f"{midnight_ms + 43_200_501 + n},BTC-EUR,60000.00,0.1,late{day}{n}" for n in range(late)]
+        path = folder / f"{day}.csv"
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def drops(tmp_path_factory: pytest.TempPathFactory, drop: Drop) -> Path:
+    """A drop folder with the files of all days, to be read only."""
+    folder = tmp_path_factory.mktemp("drops")
+    for day in DAYS:
+        drop(folder, day)
+    return folder
+
+
+@pytest.fixture
+def small(tmp_path: Path, drop: Drop, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """The small universe over an empty home and a drop folder of its own (`home/../drop`)."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    for day in DAYS:
+        drop(folder, day)
+    return _entered(UNIVERSE, tmp_path / "home", folder, monkeypatch)
+
+
+Make = Callable[..., list[Publication]]
+
+
+@pytest.fixture(scope="session")
+def make() -> Make:
+    """Makes stages of a workspace as the library does, without Dagster and without checks; returns what it published."""
+
+    def run(here: Workspace, *, venue: str | None = None, upto: str | None = None) -> list[Publication]:
+        published: list[Publication] = []
+        for stage in here.graph:
+            if venue in (None, stage.venue):
+                for period in stage.periods:
+                    published += materialise(here.lake, stage, period, run="test")
+                if stage.name == upto:
+                    break
+        return published
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory, drops: Path, make: Make) -> Path:
+    """A home in which everything of the small universe was made, to be copied."""
+    home = tmp_path_factory.mktemp("made") / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        here = _entered(UNIVERSE, home, drops, patch)
+        make(here)
+        here.lake.catalog.close()
+    return home
+
+
+@pytest.fixture
+def made(made_once: Path, drops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workspace]:
+    """The small universe with everything made, in a home of its own."""
+    shutil.copytree(made_once, tmp_path / "home", symlinks=True)
+    here = _entered(UNIVERSE, tmp_path / "home", drops, monkeypatch)
+    yield here
+    here.lake.catalog.close()
+
+
+def _entered(config: Path, home: Path, folder: Path, patch: pytest.MonkeyPatch) -> Workspace:
+    """A workspace that the environment names, so that commands and Dagster find it too."""
+    patch.setenv("TICKLINE_CONFIG", str(config))
+    patch.setenv("TICKLINE_HOME", str(home))
+    patch.setenv("TICKLINE_REAL_DATA", str(folder))
+    patch.setenv("DAGSTER_HOME", str(home / "dagster"))
+    here = Workspace(config, home)
+    here.universe  # noqa: B018 - read now, while the environment names its folder
+    return here

@@ -11,7 +11,8 @@ from tickline.errors import ConfigError
 from tickline.lake.schemas import DATASETS, TIMEFRAMES
 from tickline.workspace import workspace
 
-_FORMULA_STARTS = r"^[=+\-@\t\r]"
+# What spreadsheets run, full-width signs included: https://owasp.org/www-community/attacks/CSV_Injection
+_FORMULA_STARTS = r"^[=+\-@\t\r\n\x{FF0B}\x{FF0D}\x{FF1D}\x{FF20}']"
 
 
 def export(
@@ -35,14 +36,16 @@ def export(
     if instrument is not None:
         rows = rows.filter(pl.col("instrument") == instrument)
     frame = rows.collect()
-    _write(frame, output)
+    write_rows(frame, output)
     if json:
         as_json({"dataset": name, "rows": frame.height, "file": str(output)})
     else:
         people.print(f"{frame.height:,} rows of {name} in {output}")
 
 
-def _write(frame: pl.DataFrame, output: Path) -> None:
+def write_rows(frame: pl.DataFrame, output: Path) -> None:
+    """Write rows to a .csv or .parquet file. In CSV the prefixed quote is the first character of a text: removing it
+    gives the text back, so a text that begins with a quote gets another one. Raises ConfigError for other files."""
     if output.suffix == ".parquet":
         frame.write_parquet(output)
     elif output.suffix == ".csv":

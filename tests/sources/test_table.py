@@ -114,6 +114,15 @@ def test_one_stray_quote_costs_one_line_not_its_page(tmp_path: Path) -> None:
     assert (found.height, found["defect"].null_count()) == (101, 100)
 
 
+def test_a_column_may_be_called_anything(tmp_path: Path) -> None:
+    names = ["record", "defect", "line", "field_0", "seq", "literal"]
+    path = csv(tmp_path, ",".join(["t", "p", *names]), "1723118400,1,2,3,4,5,6,7")
+    for name in names:
+        columns = MAPPING["columns"] | {"price": {"from": name}}
+        source = opened(path, columns=columns, ignore=["p", *(other for other in names if other != name)])
+        assert rows(source).select("price", "defect").rows() == [(names.index(name) + 2, None)]
+
+
 def test_a_csv_without_header_has_declared_names(tmp_path: Path) -> None:
     found = rows(opened(csv(tmp_path, "9;1723118400;1.5"), names=["skip", "t", "p"], ignore=["skip"], separator=";"))
     assert found["price"].to_list() == [1.5]

@@ -132,6 +132,15 @@ def test_one_bad_level_never_costs_its_message(market, fault, rule) -> None:
     assert judged.clean.height == 5
 
 
+def test_a_refused_level_is_not_in_the_book(market) -> None:
+    bad = spot(market, 1, 11, 12, {250.005: 1.0})
+    rows = [*snap(market, 0, 10), *bad, *spot(market, 2, 13, 14, asks={102.0: 1.0})]
+
+    judged = market.judge(Feed.BOOK, rows, venue=quiet(market))
+
+    assert judged.quarantine["rule"].to_list() == ["price_off_grid"]
+
+
 def test_a_book_that_moves_up_in_one_message_does_not_cross(market) -> None:
     move = spot(market, 1, 11, 12, {101.5: 1.0}, {101.0: 0.0, 102.0: 1.0})
 

@@ -89,6 +89,8 @@ def test_both_compilations_agree_on_every_row(text: str, given_rows: list[dict[s
         ("t >= 1", {"t": (MIDNIGHT + 1) * 10**9 - 1}, False),
         ("t < 0", {"t": MIDNIGHT * 10**9 - 1}, True),
         ("t >= 86400", {"t": (MIDNIGHT + 86_400) * 10**9 - 1}, False),
+        ("t < 0", {"t": -(2**63)}, True),
+        ("t > 0", {"t": 2**63 - 1}, True),
         ('s not in ("buy", "sell")', {"s": "BUY"}, True),
         ('s not in ("buy", "sell")', {"s": None}, None),
     ],

@@ -7,7 +7,7 @@ consecutive windows together, `unite` two sets of ticks of the same windows (and
 
 import polars as pl
 
-from tickline.bars.grid import require_exact, scales, units
+from tickline.bars.grid import divide, require_exact, scales, units
 from tickline.errors import ConfigError
 from tickline.lake.schemas import BARS, NS
 
@@ -50,8 +50,8 @@ def bars_of(parts: pl.DataFrame, *, watermark: int) -> pl.DataFrame:
     Raises ConfigError where a volume is too large to be exact.
     """
     require_exact(parts)
-    volume = pl.col("volume_units") / pl.col("size_scale")
-    vwap = pl.when(pl.col("volume_units") > 0).then(pl.col("turnover").cast(pl.Float64) / volume)
+    volume = divide(parts["volume_units"], parts["size_scale"])
+    vwap = divide(parts["turnover"].cast(pl.Float64), volume)
     is_final = pl.col("ts_close") <= pl.lit(watermark).cast(NS)
     finished = parts.lazy().with_columns(volume.alias("volume"), vwap.alias("vwap"), is_final.alias("is_final"))
     return finished.select(*BARS.columns).sort(BARS.sort).collect()

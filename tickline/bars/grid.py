@@ -8,6 +8,7 @@ division rounds correctly. This holds up to LARGEST; what is larger is refused, 
 from decimal import Decimal
 from functools import cache
 
+import numpy as np
 import polars as pl
 
 from tickline.errors import ConfigError
@@ -26,19 +27,29 @@ def scales(instruments: pl.DataFrame) -> pl.DataFrame:
     Takes columns of INSTRUMENTS. Returns instrument, calendar, price_scale and size_scale (Float64, exact), and
     spare_places (Int64): the decimal places turnover has beyond price x size; negative where it has too few.
     """
-    price_places, size_places = (_places(instruments[step]) for step in ("tick_size", "lot_size"))
+    price_places, size_places = (list(map(_places, instruments[step])) for step in ("tick_size", "lot_size"))
+    spare = [_TURNOVER_PLACES - at_price - at_size for at_price, at_size in zip(price_places, size_places, strict=True)]
     return instruments.select(
         "instrument",
         "calendar",
-        pl.lit(10.0 ** price_places.cast(pl.Float64)).alias("price_scale"),
-        pl.lit(10.0 ** size_places.cast(pl.Float64)).alias("size_scale"),
-        pl.lit(_TURNOVER_PLACES - price_places - size_places).alias("spare_places"),
+        pl.Series("price_scale", [float(10**places) for places in price_places], dtype=pl.Float64),
+        pl.Series("size_scale", [float(10**places) for places in size_places], dtype=pl.Float64),
+        pl.Series("spare_places", spare, dtype=pl.Int64),
     )
 
 
 def units(value: pl.Expr, scale: pl.Expr) -> pl.Expr:
     """A value on the grid as a whole number of its last place (Int64)."""
     return (value * scale).round().cast(pl.Int64)
+
+
+def divide(dividends: pl.Series, divisors: pl.Series) -> pl.Series:
+    """Quotients as IEEE division rounds them, null for 0 / 0; neither side has nulls.
+
+    Polars will not do: where all divisors are one it multiplies by the reciprocal, which rounds twice.
+    """
+    with np.errstate(invalid="ignore"):
+        return pl.Series(dividends.to_numpy() / divisors.to_numpy()).fill_nan(None)
 
 
 def require_exact(parts: pl.DataFrame) -> None:
@@ -54,12 +65,8 @@ def require_exact(parts: pl.DataFrame) -> None:
         )
 
 
-def _places(steps: pl.Series) -> pl.Series:
-    return pl.Series([_decimal_places(step) for step in steps.to_list()], dtype=pl.Int64)
-
-
 @cache
-def _decimal_places(step: float) -> int:
+def _places(step: float) -> int:
     # repr is the shortest decimal that reads back as this float: the step as configuration spelled it.
     exponent = Decimal(repr(step)).normalize().as_tuple().exponent
     assert isinstance(exponent, int), f"step {step} is not finite"

@@ -12,6 +12,7 @@ import polars as pl
 
 from tickline.bars.combine import COUNTS, PARTS, bars_of, gather, parts_of, unite
 from tickline.bars.layout import QUOTE_COLUMNS, TRADE_COLUMNS, Layout
+from tickline.lake.parquet import ROW_GROUP
 
 Ticks: TypeAlias = pl.DataFrame | pl.LazyFrame
 """Rows of clean trades or quotes, fastest in CLEAN order within each day; the bars are the same in any order."""
@@ -64,5 +65,12 @@ def _parts(
 
 
 def _batches(ticks: Ticks, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:
-    """The needed columns, a row group of a file at a time: memory stays bounded and each batch warm in cache."""
-    return ticks.lazy().select(columns).collect_batches(maintain_order=True)
+    """The needed columns, as many rows at a time as a file keeps together: memory stays bounded, each batch warm."""
+    needed, start = ticks.lazy().select(columns), 0
+    while True:
+        # Unlike collect_batches, slicing a scan does not decode ahead of a slower reader.
+        batch = needed.slice(start, ROW_GROUP).collect()
+        yield batch
+        start += ROW_GROUP
+        if batch.height < ROW_GROUP:
+            return

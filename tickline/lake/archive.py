@@ -6,9 +6,9 @@ good copy exists: in the lake until the catalog says expired, in the archive fro
 
 import base64
 import hashlib
-import os
-import tempfile
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,15 @@ from tickline.errors import Corrupt, LakeError
 from tickline.lake.catalog import Copy, ObjectState, Publication
 from tickline.lake.lake import Lake
 from tickline.lake.retention import RetentionPolicy
-from tickline.lake.storage import file_sha256, fsync_path, object_name, staged
+from tickline.lake.storage import (
+    file_sha256,
+    fsync_path,
+    make_folder,
+    object_name,
+    os_errors_explained,
+    path_below,
+    staged,
+)
 
 
 class Archive(Protocol):
@@ -41,7 +49,8 @@ def archive_object(lake: Lake, archive: Archive, publication: Publication) -> Co
     and LakeError where either side fails.
     """
     sha256, name = publication.sha256, object_name(publication.sha256)
-    with staged(lake.storage) as path:
+    explained = os_errors_explained(f"{publication.key} could not be archived", "It is still in the lake")
+    with explained, staged(lake.storage) as path:
         lake.storage.fetch(name, path)
         if file_sha256(path) != sha256:
             raise Corrupt(f"{publication.key}: object {sha256} is rotten in the lake; run `tickline scrub`")
@@ -71,7 +80,8 @@ def restore_object(lake: Lake, archive: Archive, publication: Publication) -> No
     Raises LakeError where there is no copy, Corrupt where the copy does not hash to its name.
     """
     copy = _copy_in(lake, archive, publication)
-    with staged(lake.storage) as path:
+    explained = os_errors_explained(f"{publication.key} could not be restored", "Its copy is still archived")
+    with explained, staged(lake.storage) as path:
         with path.open("wb") as out:
             for chunk in archive.read(copy.key, copy.version):
                 out.write(chunk)
@@ -103,30 +113,32 @@ class DirectoryArchive:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.name = str(self.root)
+        with os_errors_explained(f"archive {self.name} could not be opened", "Nothing was changed"):
+            self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put(self, path: Path, key: str, sha256: str) -> str:
         """See Archive."""
-        target = self.root / key
+        target = path_below(self.root, key)
+        # Always the same name: what a crash leaves of it, the next try overwrites.
+        part = target.with_suffix(".part")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor, temporary = tempfile.mkstemp(dir=self.root)
-            with os.fdopen(descriptor, "wb") as out, path.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    out.write(chunk)
-                out.flush()
-                os.fsync(out.fileno())
-            Path(temporary).rename(target)
+            make_folder(target.parent)
+            shutil.copy(path, part)
+            fsync_path(part)
+            part.rename(target)
             fsync_path(target.parent)
         except OSError as error:
+            with suppress(OSError):
+                part.unlink()
             raise LakeError(f"cannot write {key} to archive {self.name}: {error.strerror or error}") from error
         return sha256
 
     def read(self, key: str, version: str) -> Iterator[bytes]:
         """See Archive."""
+        path = path_below(self.root, key)
         try:
-            with (self.root / key).open("rb") as stream:
+            with path.open("rb") as stream:
                 while chunk := stream.read(1 << 20):
                     yield chunk
         except OSError as error:
@@ -139,9 +151,11 @@ class S3Archive:
     def __init__(self, bucket: str, prefix: str, *, endpoint: str | None = None) -> None:
         import boto3
 
+        from tickline.lake.s3 import s3_client
+
         self._bucket, self._prefix = bucket, prefix.strip("/")
         self.name = f"s3://{bucket}/{self._prefix}".rstrip("/")
-        self._client = boto3.client("s3", endpoint_url=endpoint)
+        self._client = s3_client(boto3.Session(), endpoint)
 
     def put(self, path: Path, key: str, sha256: str) -> str:
         """See Archive."""

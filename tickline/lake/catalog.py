@@ -5,16 +5,26 @@ write is one transaction that begins by locking the lease it relies on, so a pub
 it was away cannot commit.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, create_engine, delete, event, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    ExceptionContext,
+    and_,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError
 
 from tickline.errors import LakeError, LeaseLost
 from tickline.lake.keys import PartitionKey
@@ -255,9 +265,13 @@ class Catalog:
         with self._engine.connect() as connection:
             return {row.sha256: ObjectState(row.state) for row in connection.execute(query)}
 
-    def names(self, sha256: str) -> bool:
-        """Whether any publication, current or past, names an object."""
-        query = select(func.count()).select_from(publications).where(publications.c.sha256 == sha256)
+    def keeps(self, sha256: str) -> bool:
+        """Whether an object's bytes belong in the lake: some publication named it, and it did not expire."""
+        query = (
+            select(func.count())
+            .select_from(objects)
+            .where(objects.c.sha256 == sha256, objects.c.state != ObjectState.EXPIRED)
+        )
         with self._engine.connect() as connection:
             return bool(connection.scalar(query))
 
@@ -270,17 +284,6 @@ class Catalog:
                 for row in connection.execute(query)
             ]
 
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        try:
-            with self._writing.begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise LakeError(
-                f"catalog {self._engine.url!r} could not be written: {error.orig}. Nothing was committed; "
-                "free space, or see that the database is up and writable, then run it again"
-            ) from error
-
     # Leases
 
     def acquire(self, name: str, holder: str, *, expires_at: datetime, dead: Callable[[str], bool]) -> Lease:
@@ -288,7 +291,7 @@ class Catalog:
 
         A lease held by another, not expired and not `dead(holder)`, is refused with LeaseLost.
         """
-        with self._write() as connection:
+        with self._writing.begin() as connection:
             self._insert_if_absent(connection, leases, {"name": name, "token": 0}, ("name",))
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
             taken = row.holder is not None and row.holder != holder
@@ -304,7 +307,7 @@ class Catalog:
 
     def release(self, lease: Lease) -> None:
         """Give a lease back; nothing happens where it was taken over meanwhile."""
-        with self._write() as connection:
+        with self._writing.begin() as connection:
             connection.execute(
                 update(leases)
                 .where(leases.c.name == lease.name, leases.c.token == lease.token)
@@ -321,7 +324,7 @@ class Catalog:
         A draft equal in object, inputs and code to the current publication changes nothing. Raises LeaseLost where
         the lease was taken over.
         """
-        with self._write() as connection:
+        with self._writing.begin() as connection:
             query = select(leases.c.token).where(leases.c.name == lease.name).with_for_update()
             token = connection.scalar(query)
             if token != lease.token:
@@ -347,18 +350,18 @@ class Catalog:
             for verdict in judged
         ]
         if rows:
-            with self._write() as connection:
+            with self._writing.begin() as connection:
                 connection.execute(insert(verdicts), rows)
 
     def record_copy(self, copy: Copy) -> None:
         """Record an archived copy that was read back and agreed."""
-        with self._write() as connection:
+        with self._writing.begin() as connection:
             connection.execute(delete(copies).where(copies.c.sha256 == copy.sha256, copies.c.archive == copy.archive))
             connection.execute(insert(copies).values(**asdict(copy)))
 
     def set_state(self, sha256: str, state: ObjectState) -> None:
         """Say whether an object's bytes are in the lake, expired to an archive, or lost."""
-        with self._write() as connection:
+        with self._writing.begin() as connection:
             connection.execute(update(objects).where(objects.c.sha256 == sha256).values(state=state))
 
     def _commit_one(
@@ -478,18 +481,30 @@ class Catalog:
 
 
 def open_engine(url: str) -> Engine:
-    """An engine whose transactions are durable when they return.
-
-    On SQLite a transaction of an engine with the option `writes` begins IMMEDIATE: pysqlite's own late BEGIN would
-    let two writers deadlock and would leave schema changes outside transactions (SQLAlchemy documentation,
-    "Serializable isolation / Savepoints / Transactional DDL").
-    """
+    """An engine whose transactions are durable when they return, and whose database's errors are LakeErrors."""
     if url.startswith("postgresql"):
-        return create_engine(url, pool_pre_ping=True)
-    if not url.startswith("sqlite"):
+        engine = create_engine(url, pool_pre_ping=True)
+    elif url.startswith("sqlite"):
+        engine = create_engine(url, connect_args={"timeout": 60})
+        _begin_at_once(engine)
+    else:
         raise LakeError(f"catalog {url!r} is neither sqlite:///... nor postgresql+psycopg2://...")
-    engine = create_engine(url, connect_args={"timeout": 60})
 
+    @event.listens_for(engine, "handle_error")
+    def _on_error(context: ExceptionContext) -> None:
+        if not context.is_pre_ping:
+            raise LakeError(
+                f"catalog {engine.url!r} failed: {context.original_exception}. See that the disk has room and the "
+                "database is up and writable, then run it again"
+            ) from context.original_exception
+
+    return engine
+
+
+def _begin_at_once(engine: Engine) -> None:
+    # A transaction of an engine with the option `writes` begins IMMEDIATE: pysqlite's own late BEGIN would let two
+    # writers deadlock and would leave schema changes outside transactions (SQLAlchemy documentation, "Serializable
+    # isolation / Savepoints / Transactional DDL").
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
@@ -503,8 +518,6 @@ def open_engine(url: str) -> Engine:
     def _on_begin(connection: Connection) -> None:
         writes = connection.get_execution_options().get("writes", False)
         connection.exec_driver_sql("begin immediate" if writes else "begin")
-
-    return engine
 
 
 def _is(table: Any, key: PartitionKey) -> Any:

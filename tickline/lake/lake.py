@@ -7,7 +7,7 @@ is, and a crash at any instant leaves nothing but an unnamed object, which `swee
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,7 @@ from tickline.lake import parquet
 from tickline.lake.catalog import Catalog, Clock, Draft, Input, Lease, Publication, utc_now
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import DATASETS
-from tickline.lake.storage import Storage, file_sha256, object_name, open_storage, staged
+from tickline.lake.storage import Storage, file_sha256, object_name, open_storage, os_errors_explained, staged
 from tickline.lake.view import View
 
 LEASE_FOR = timedelta(minutes=10)
@@ -53,7 +53,9 @@ class Lake:
         try:
             yield lease
         finally:
-            self.catalog.release(lease)
+            # A lease that cannot be given back runs out by itself; what was done under it stands.
+            with suppress(LakeError):
+                self.catalog.release(lease)
 
     def publish(
         self, outputs: Sequence[Output], *, made_from: Sequence[Input], code: str, run: str, lease: Lease
@@ -61,7 +63,8 @@ class Lake:
         """Store the outputs and make them current, all or none; equal content again is a no-op.
 
         Raises LakeError where a frame does not fit its schema or storage fails, LeaseLost where the lease was taken
-        over. Whatever is raised, readers still see what was current before.
+        over: readers then still see what was current before. Where only the view could not follow, the LakeError says
+        so, and publishing again mends it.
         """
         drafts = [self._store(output) for output in outputs]
         published = self.catalog.commit(drafts, made_from=made_from, code=code, run=run, lease=lease)
@@ -110,17 +113,12 @@ class Lake:
 
     def _store(self, output: Output) -> Draft:
         schema = DATASETS[output.key.dataset]
-        with staged(self.storage) as path:
-            try:
-                parquet.write(output.frame, schema, path)
-                sha256 = file_sha256(path)
-                size = path.stat().st_size
-                self.storage.commit(path, object_name(sha256), sha256)
-            except OSError as error:
-                raise LakeError(
-                    f"{output.key} could not be stored: {error.strerror or error}. Nothing was published; "
-                    "free space or fix the permissions of the lake, then run it again"
-                ) from error
+        explained = os_errors_explained(f"{output.key} could not be stored", "Nothing was published")
+        with explained, staged(self.storage) as path:
+            parquet.write(output.frame, schema, path)
+            sha256 = file_sha256(path)
+            size = path.stat().st_size
+            self.storage.commit(path, object_name(sha256), sha256)
         return Draft(output.key, sha256, schema.version, output.frame.height, size, output.facts)
 
 
@@ -131,7 +129,8 @@ def open_lake(home: Path, *, root: str | None = None, catalog: str | None = None
     an SQLAlchemy URL.
     """
     home = home.resolve()
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with os_errors_explained(f"home {home} could not be opened", "Nothing was changed"):
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
     storage = open_storage(root or str(home / "lake" / "objects"), endpoint=endpoint, scratch=home / "tmp")
     view = View(home / "lake" / "view", storage) if root is None else None
     return Lake(storage, Catalog(catalog or f"sqlite:///{home / 'catalog.db'}"), view=view)
@@ -142,11 +141,13 @@ def _this_process() -> str:
 
 
 def _started(pid: int) -> str:
-    # Field 22 of /proc/PID/stat, after the command in parentheses: a pid that was reused has another start time.
+    # Fields 3 and 22 of /proc/PID/stat, after the command in parentheses: a zombie does nothing any more, and a pid
+    # that was reused has another start time.
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return ""
+    return "" if state == "Z" else fields[18]
 
 
 def _is_dead_process_here(holder: str) -> bool:

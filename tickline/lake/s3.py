@@ -15,6 +15,17 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tickline.errors import Corrupt, LakeError
 
 
+def s3_client(session: boto3.Session, endpoint: str | None) -> Any:
+    """A client that gives up on a dead server within seconds. `endpoint` is for servers other than AWS."""
+    config = Config(
+        retries={"max_attempts": 5, "mode": "standard"},
+        connect_timeout=5,
+        read_timeout=30,
+        s3={"addressing_style": "path"} if endpoint else None,
+    )
+    return session.client("s3", endpoint_url=endpoint, config=config)
+
+
 class S3Storage:
     """Objects in a bucket below a prefix. A commit is one conditional put with its checksum.
 
@@ -26,14 +37,8 @@ class S3Storage:
         self._bucket, self._prefix, self._endpoint = bucket, prefix.strip("/"), endpoint
         self._scratch = scratch
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        retries = Config(
-            retries={"max_attempts": 5, "mode": "standard"},
-            connect_timeout=5,
-            read_timeout=30,
-            s3={"addressing_style": "path"} if endpoint else None,
-        )
         self._session = boto3.Session()
-        self._client = self._session.client("s3", endpoint_url=endpoint, config=retries)
+        self._client = s3_client(self._session, endpoint)
 
     def stage(self) -> Path:
         """See Storage."""
@@ -111,9 +116,12 @@ class S3Storage:
         """See Storage."""
         prefix = f"{self._prefix}/" if self._prefix else ""
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
-        for page in pages:
-            for entry in page.get("Contents", ()):
-                yield entry["Key"].removeprefix(prefix)
+        try:
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"].removeprefix(prefix)
+        except (BotoCoreError, ClientError) as error:
+            raise self._unreachable("list", prefix, error) from error
 
     def fetch(self, name: str, target: Path) -> None:
         """See Storage."""
@@ -123,7 +131,10 @@ class S3Storage:
 
     def delete(self, name: str) -> None:
         """See Storage."""
-        self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self._key(name))
+        except (BotoCoreError, ClientError) as error:
+            raise self._unreachable("remove", name, error) from error
 
     def _key(self, name: str) -> str:
         return f"{self._prefix}/{name}" if self._prefix else name
@@ -137,6 +148,6 @@ class S3Storage:
 
     def _unreachable(self, action: str, name: str, error: Exception) -> LakeError:
         return LakeError(
-            f"cannot {action} s3://{self._bucket}/{self._key(name)}: {error}. Nothing was published; "
+            f"cannot {action} s3://{self._bucket}/{self._key(name)}: {error}. Nothing was changed; "
             "check the bucket, its endpoint and the credentials in the environment"
         )

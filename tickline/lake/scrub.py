@@ -1,6 +1,7 @@
 """Find what rotted, vanished or was never named: every object's bytes against the name they are stored under."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from tickline.lake.lake import Lake
 from tickline.lake.storage import DirectoryStorage, object_name
 
 UNNAMED_FOR_SECONDS = 24 * 3600
-"""An object no publication names is swept after this long; a publisher names its own within seconds."""
+"""An object nobody wants is swept after this long; a publisher names its own within seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +26,44 @@ class Finding:
 def scrub(lake: Lake) -> Iterator[Finding | None]:
     """Read every present object in full and compare; yields one entry per object, None where it is sound.
 
-    A bad one is marked lost in the catalog, so that no plan counts on it and `restore` or `backfill` mends it, and a
-    corrupt one is removed from storage, so that no reader meets its bytes.
+    A bad one is removed from view and storage, so that no reader meets its bytes, and then marked lost in the catalog,
+    so that no plan counts on it and `restore` or `backfill` mends it.
     """
-    for sha256, state in lake.catalog.objects().items():
-        if state is not ObjectState.PRESENT:
-            continue
+    named = defaultdict(list)
+    for publication in lake.catalog.everything().values():
+        if publication.state is ObjectState.PRESENT:
+            named[publication.sha256].append(publication)
+    for sha256, publications in sorted(named.items()):
         finding = _examine(lake, sha256)
         if finding is not None:
-            lake.catalog.set_state(sha256, ObjectState.LOST)
+            for publication in publications:
+                if lake.view is not None:
+                    lake.view.hide(publication)
             lake.storage.delete(object_name(sha256))
+            # Last: a scrub that is interrupted before finds the object again.
+            lake.catalog.set_state(sha256, ObjectState.LOST)
         yield finding
 
 
 def sweep(lake: Lake) -> list[str]:
-    """Remove objects and staged files that no publication names and nobody has touched for a day.
+    """Remove objects that no publication names or that expired, and staged files, untouched for a day.
 
-    They are what a crash between storing and committing leaves. Only a directory lake is swept; a bucket has
-    lifecycle rules for it.
+    They are what a crash leaves between storing and committing, or between expiring and deleting. Only a directory
+    lake is swept; a bucket has lifecycle rules for it.
     """
     if not isinstance(lake.storage, DirectoryStorage):
         return []
     root = lake.storage.root
     oldest = time.time() - UNNAMED_FOR_SECONDS
     staged = [path for path in (root / ".staging").iterdir() if path.stat().st_mtime < oldest]
-    unnamed = [
+    unwanted = [
         root / name
         for name in lake.storage.names()
-        if (root / name).stat().st_mtime < oldest and not lake.catalog.names((root / name).stem)
+        if (root / name).stat().st_mtime < oldest and not lake.catalog.keeps((root / name).stem)
     ]
-    for path in (*staged, *unnamed):
+    for path in (*staged, *unwanted):
         path.unlink(missing_ok=True)
-    return [str(path.relative_to(root)) for path in (*staged, *unnamed)]
+    return [str(path.relative_to(root)) for path in (*staged, *unwanted)]
 
 
 def _examine(lake: Lake, sha256: str) -> Finding | None:

@@ -62,6 +62,15 @@ def object_name(sha256: str) -> str:
     return f"{sha256[:2]}/{sha256}.parquet"
 
 
+def path_below(root: Path, name: str) -> Path:
+    """Where an object of this name lies below a root. Raises LakeError for a name that leads anywhere else."""
+    path = root / name
+    plain = name.isascii() and name.isprintable()
+    if path == root or not path.is_relative_to(root) or ".." in path.parts or not plain:
+        raise LakeError(f"object name {name!r} leads out of {root}")
+    return path
+
+
 def file_sha256(path: Path) -> str:
     """The hash of a local file, read once in full."""
     with path.open("rb") as stream:
@@ -75,6 +84,24 @@ def fsync_path(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder whose name survives power loss; nothing happens where it is there."""
+    if not folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fsync_path(folder.parent)
+
+
+@contextmanager
+def os_errors_explained(what: str, kept: str) -> Iterator[None]:
+    """Turn a full disk or a missing permission into a LakeError: what failed, what still holds, the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise LakeError(
+            f"{what}: {error.strerror or error}. {kept}; free space or fix the permissions, then run it again"
+        ) from error
 
 
 @contextmanager
@@ -93,7 +120,8 @@ class DirectoryStorage:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
         self._staging = self.root / ".staging"
-        self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with os_errors_explained(f"lake {self.root} could not be opened", "Nothing was changed"):
+            self._staging.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def stage(self) -> Path:
         """See Storage."""
@@ -108,10 +136,11 @@ class DirectoryStorage:
             # A fresh time tells `sweep` that somebody is about to name this object.
             target.touch()
             staged.unlink()
-            return
-        fsync_path(staged)
-        self._make_folder(target.parent)
-        staged.rename(target)
+        else:
+            fsync_path(staged)
+            make_folder(target.parent)
+            staged.rename(target)
+        # Also where the object was there: whoever put it there may have been killed before this line.
         fsync_path(target.parent)
 
     def uri(self, name: str) -> str:
@@ -148,20 +177,13 @@ class DirectoryStorage:
     def delete(self, name: str) -> None:
         """See Storage."""
         path = self._path(name)
-        path.unlink(missing_ok=True)
-        if path.parent.is_dir():
-            fsync_path(path.parent)
+        with os_errors_explained(f"object {name} could not be removed from {self.root}", "It may still be there"):
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                fsync_path(path.parent)
 
     def _path(self, name: str) -> Path:
-        path = self.root / name
-        if not path.is_relative_to(self.root) or ".." in path.parts:
-            raise LakeError(f"object name leaves the lake: {name!r}")
-        return path
-
-    def _make_folder(self, folder: Path) -> None:
-        if not folder.is_dir():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fsync_path(folder.parent)
+        return path_below(self.root, name)
 
 
 def open_storage(root: str, *, endpoint: str | None, scratch: Path) -> Storage:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tickline.lake.catalog import ObjectState, Publication
 from tickline.lake.codec import partition_path
-from tickline.lake.storage import Storage, object_name
+from tickline.lake.storage import Storage, object_name, os_errors_explained
 
 
 class View:
@@ -25,15 +25,18 @@ class View:
         target = os.path.relpath(self._storage.uri(object_name(publication.sha256)), link.parent)
         if link.is_symlink() and os.readlink(link) == target:  # noqa: PTH115
             return
-        link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = link.with_name(f".{publication.sha256[:16]}.{os.getpid()}")
-        fresh.unlink(missing_ok=True)
-        fresh.symlink_to(target)
-        fresh.replace(link)
+        with os_errors_explained(f"{link} could not be linked", f"{publication.key} itself is published"):
+            link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fresh.unlink(missing_ok=True)
+            fresh.symlink_to(target)
+            fresh.replace(link)
 
     def hide(self, publication: Publication) -> None:
         """Remove a partition's path, so that no engine follows a link to expired bytes."""
-        self._link(publication).unlink(missing_ok=True)
+        link = self._link(publication)
+        with os_errors_explained(f"{link} could not be removed", "Its object is still in the lake"):
+            link.unlink(missing_ok=True)
 
     def rebuild(self, published: Iterable[Publication]) -> int:
         """Make the view show exactly those publications whose bytes are here; returns how many stale links went."""

@@ -97,11 +97,13 @@ class SourceSpec(BaseModel):
 class Floors(Declared):
     """The least a partition with a regular session must hold to pass its checks.
 
-    `rows` in all, `rows_each` for every instrument, `coverage` the share of regular bar windows that have a bar.
+    `rows` in all, `rows_each` for every instrument. Below `clean_ratio` (clean rows of raw ones, duplicates aside) or
+    `coverage` (regular bar windows that have a bar) a partition passes with a warning.
     """
 
     rows: Annotated[int, Field(ge=0)] = 1
     rows_each: Annotated[int, Field(ge=0)] = 0
+    clean_ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.9995
     coverage: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
 
 

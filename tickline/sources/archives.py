@@ -63,7 +63,8 @@ def blocks(
     A zip must hold one member, whose name `accepts` agrees to. Raises SourceError naming the file where it is
     truncated, fails its checksum, is another zip than expected, or grows beyond what its size makes plausible.
     """
-    compressed = path.stat().st_size
+    with _named(path):
+        compressed = path.stat().st_size
     limit = max(FREE_BYTES, MAX_RATIO * compressed)
     with _opened(path, accepts) as (stream, is_compressed):
         content_bytes, rest, first = 0, b"", True

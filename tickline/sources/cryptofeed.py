@@ -60,8 +60,15 @@ def framing(line: bytes) -> Frame | None:
         return Frame(None, line)
     address, arrow, seconds, payload = found.groups()
     return Frame(
-        received_ns=seconds_ns(seconds.decode()),
+        received_ns=_moment(seconds.decode()),
         payload=payload or b"",
         address=(address or b"").decode("utf-8", "replace"),
         opens=arrow == b"<->",
     )
+
+
+def _moment(seconds: str) -> int | None:
+    try:
+        return seconds_ns(seconds)
+    except ValueError:
+        return None

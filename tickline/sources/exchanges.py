@@ -10,9 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from tickline.lake.schemas import Feed
 from tickline.sources import binance_ws
+from tickline.sources.binance_ws import NS_PER_MS
 from tickline.sources.recordings import Row, nanoseconds, seconds_ns
 
-NS_PER_MS = 1_000_000
 NS_PER_US = 1_000
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

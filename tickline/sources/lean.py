@@ -3,6 +3,8 @@
 Formats: https://github.com/QuantConnect/Lean/tree/master/Data (the readme.md of each security type) and Tick.cs.
 """
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -18,16 +20,16 @@ from tickline.lake.schemas import Feed
 from tickline.reference.clocks import Zone
 from tickline.reference.models import Declared, SourceSpec, Symbol, Venue
 from tickline.sources.archives import BLOCK_BYTES, blocks, describe, path_of
+from tickline.sources.files import LONGEST_PAUSE_DAYS
 from tickline.sources.rows import divided, home_day, line_number, midnight, quoted, raw_rows, settings_of
 from tickline.sources.source import Batch, SourceObject
 
 MS_PER_DAY = 86_400_000
 SUSPICIOUS = "!"
-LONGEST_PAUSE_DAYS = 7
-"""A file dated this long after a day proves the day delivered: no market rests longer."""
 
 Security = Literal["equity", "forex", "crypto"]
-Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+FOLDER = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+Folder = Annotated[str, Field(pattern=FOLDER)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,13 @@ class Lean:
         if (settings.security, feed) not in LAYOUTS:
             raise ConfigError(f"venue {venue.name}: feeds.{feed}: LEAN has no {settings.security} {feed} ticks")
         names = {instrument.name: instrument.name.lower() for instrument in venue.instruments} | settings.symbols
+        shared = Counter(names.values())
+        unclear = [name for name, folder in names.items() if shared[folder] > 1 or not re.fullmatch(FOLDER, folder)]
+        if unclear:
+            listed = ", ".join(map(repr, unclear))
+            raise ConfigError(
+                f"venue {venue.name}: feeds.{feed}: symbols: name a folder of its own for each of {listed}"
+            )
         return cls(settings, feed, {name: settings.folder / folder for name, folder in names.items()})
 
     def objects(self, day: date) -> list[SourceObject]:

@@ -17,7 +17,7 @@ from tickline.sources.archives import path_of
 from tickline.sources.files import Files, Pattern, Span
 from tickline.sources.rows import divided, home_day, lifetime, line_number, quoted, raw_rows, settings_of
 from tickline.sources.source import Batch, SourceObject
-from tickline.sources.table_readers import READERS, Format, Shape
+from tickline.sources.table_readers import DEFECT, READERS, RECORD, Format, Shape
 
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 LATEST_NS = 2**63
@@ -134,13 +134,12 @@ def _raw_pieces(
     mapped = {column.source for column in settings.columns.values() if column.source is not None}
     mapped |= {time.source for time in settings.times.values()}
     shape = Shape(frozenset(mapped), settings.ignore, settings.names, settings.separator)
-    for piece in READERS[settings.format][0](path, shape, piece_size):
-        if piece.end <= skip:
-            continue
-        try:
-            yield _raw(piece.frame.filter(pl.col("record") >= skip), settings, feed), piece.end
-        except pl.exceptions.PolarsError as error:
-            raise SourceError(f"{path}: its columns cannot be read as they are mapped: {error}") from error
+    try:
+        for piece in READERS[settings.format][0](path, shape, piece_size):
+            if piece.end > skip:
+                yield _raw(piece.frame.filter(pl.col(RECORD) >= skip), settings, feed), piece.end
+    except pl.exceptions.PolarsError as error:
+        raise SourceError(f"{path}: its columns cannot be read as they are mapped: {error}") from error
 
 
 def _raw(records: pl.DataFrame, settings: Settings, feed: Feed) -> pl.DataFrame:
@@ -153,9 +152,9 @@ def _raw(records: pl.DataFrame, settings: Settings, feed: Feed) -> pl.DataFrame:
     ]
     columns = {name: _value(column) for name, column in settings.columns.items()}
     frame = records.select(
-        **({"seq": pl.col("record")} | columns | times),
+        **({"seq": pl.col(RECORD)} | columns | times),
         delivery=pl.lit(0),
-        defect=pl.coalesce(pl.col("defect"), *unreadable),
+        defect=pl.coalesce(pl.col(DEFECT), *unreadable),
     )
     divisors = {name: column.divide_by for name, column in settings.columns.items() if column.divide_by is not None}
     return divided(raw_rows(frame, feed), divisors)

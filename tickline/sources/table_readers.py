@@ -1,7 +1,7 @@
 """Tables of any common format, read in bounded pieces: CSV, JSON lines, JSON arrays, Parquet and Arrow (Feather).
 
 A reader yields the file's columns as the file has them, CSV and JSON as text. Whether the columns are the expected
-ones is judged once a file by `check_columns`; a record that does not have them all is kept with a `defect`.
+ones is judged once a file by `check_columns`; a record that does not have them all is kept with a defect.
 """
 
 import csv
@@ -20,7 +20,13 @@ from tickline.errors import SchemaDrift, SourceError
 from tickline.sources.archives import BLOCK_BYTES, MAX_LINE_BYTES, blocks
 from tickline.sources.rows import LONGEST_QUOTED, quoted
 
+RECORD, DEFECT = "\x00record", "\x00defect"
+"""Columns a reader adds: no table calls its own so."""
+
 Format = Literal["csv", "json_lines", "json_arrays", "parquet", "arrow"]
+
+# What pyarrow raises over damaged metadata: its own errors, and those of decoding names and numbers in it.
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, IndexError, ArithmeticError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +45,8 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some records in order: the wanted columns, `record` (its number, from 0) and `defect`; `end` is the number
-    the next piece begins with."""
+    """Some records in order: the wanted columns, RECORD (its number, from 0) and DEFECT (why it cannot be read, or
+    null); `end` is the number the next piece begins with."""
 
     frame: pl.DataFrame
     end: int
@@ -83,7 +89,7 @@ def _csv_records(text: list[str], start: int, names: tuple[str, ...], shape: Sha
     """Unquoted lines are split at once, quoted ones one by one, so that a stray quote costs its own line only."""
     lines = (
         pl.DataFrame({"line": pl.Series(text, dtype=pl.String).str.strip_chars_end("\r")})
-        .with_row_index("record", offset=start)
+        .with_row_index(RECORD, offset=start)
         .filter(pl.col("line").str.strip_chars().str.len_bytes() > 0)
     )
     slots = [f"field_{at}" for at in range(len(names) + 1)]
@@ -96,14 +102,14 @@ def _csv_records(text: list[str], start: int, names: tuple[str, ...], shape: Sha
         slot: pl.Series([fields[at] if at < len(fields) else None for fields in parsed], dtype=pl.String)
         for at, slot in enumerate(slots)
     }
-    records = pl.concat([plain.unnest("fields"), with_quotes.with_columns(**columns)]).sort("record")
+    records = pl.concat([plain.unnest("fields"), with_quotes.with_columns(**columns)]).sort(RECORD)
     last, surplus = (pl.col(slot) for slot in slots[-2:])
     defect = pl.when(last.is_null() | surplus.is_not_null()).then(
         pl.format("not {} fields: '{}'", pl.lit(len(names)), quoted("line"))
     )
     return records.select(
-        "record",
-        defect.alias("defect"),
+        RECORD,
+        defect.alias(DEFECT),
         *(
             pl.when(pl.col(slot) != "").then(pl.col(slot)).alias(name)
             for slot, name in zip(slots, names, strict=False)
@@ -180,10 +186,10 @@ def read_json_arrays(path: Path, shape: Shape, _block_bytes: int) -> Iterator[Pi
 def read_parquet(path: Path, shape: Shape, batch_rows: int) -> Iterator[Piece]:
     """A Parquet file, by row groups."""
     try:
-        with pq.ParquetFile(path) as table:
+        with pq.ParquetFile(path, page_checksum_verification=True) as table:
             check_columns(path, table.schema_arrow.names, shape)
             yield from _arrow_pieces(table.iter_batches(batch_rows, columns=sorted(shape.wanted)), shape)
-    except (pa.ArrowException, OSError) as error:
+    except _UNREADABLE as error:
         raise SourceError(f"{path}: not a readable Parquet file: {error}; fetch it again") from error
 
 
@@ -193,16 +199,17 @@ def read_arrow(path: Path, shape: Shape, _batch_rows: int) -> Iterator[Piece]:
         with pa.memory_map(str(path)) as stream, pa.ipc.open_file(stream) as table:
             check_columns(path, table.schema.names, shape)
             yield from _arrow_pieces((table.get_batch(at) for at in range(table.num_record_batches)), shape)
-    except (pa.ArrowException, OSError) as error:
+    except _UNREADABLE as error:
         raise SourceError(f"{path}: not a readable Arrow file: {error}; fetch it again") from error
 
 
 def _arrow_pieces(batches: Iterable[pa.RecordBatch], shape: Shape) -> Iterator[Piece]:
     end = 0
     for batch in batches:
+        batch.validate(full=True)  # a damaged file is an error, not a crash
         frame = pl.DataFrame(pl.from_arrow(batch.select(sorted(shape.wanted))))
         start, end = end, end + frame.height
-        yield Piece(frame.with_row_index("record", offset=start).with_columns(defect=pl.lit(None, pl.String)), end)
+        yield Piece(frame.with_row_index(RECORD, offset=start).with_columns(pl.lit(None, pl.String).alias(DEFECT)), end)
 
 
 def _frame(records: list[tuple[Any, ...]], names: tuple[str, ...]) -> pl.DataFrame:
@@ -210,8 +217,8 @@ def _frame(records: list[tuple[Any, ...]], names: tuple[str, ...]) -> pl.DataFra
     columns: list[tuple[Any, ...]] = list(zip(*records, strict=True)) or [()] * (2 + len(names))
     return pl.DataFrame(
         {
-            "record": pl.Series(columns[0], dtype=pl.UInt32),
-            "defect": pl.Series(columns[1], dtype=pl.String),
+            RECORD: pl.Series(columns[0], dtype=pl.UInt32),
+            DEFECT: pl.Series(columns[1], dtype=pl.String),
         }
         | {
             name: pl.Series(values, dtype=pl.String, strict=False)

@@ -5,10 +5,12 @@ asset-partition. Cold start is from starting the process to its first published 
 """
 
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +21,6 @@ import yaml
 from orchestration.definitions import build_definitions
 from orchestration.filling import fills, run_fills
 from orchestration.instance import embedded_instance
-from tickline.lake.catalog import Catalog
 from tickline.pipeline.plan import standings
 from tickline.pipeline.stage import materialise
 from tickline.workspace import Workspace
@@ -115,16 +116,21 @@ def _through_dagster(here: Workspace) -> float:
 
 def _cold_start(here: Workspace) -> float:
     environment = os.environ | {"TICKLINE_CONFIG": str(here.config), "TICKLINE_HOME": str(here.home)}
-    catalog = f"sqlite:///{here.home / 'catalog.db'}"
     command = [str(Path(sys.executable).parent / "tickline"), "backfill", "--json"]
     started = time.perf_counter()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        while process.poll() is None:
+        while process.poll() is None and not _has_published(here.home / "catalog.db"):
             time.sleep(0.05)
-            if (here.home / "catalog.db").exists() and Catalog(catalog).everything():
-                break
         return time.perf_counter() - started
     finally:
-        process.terminate()
+        process.kill()
         process.wait()
+
+
+def _has_published(catalog: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"file:{catalog}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("select count(*) from publication").fetchone()[0])
+    except sqlite3.OperationalError:
+        return False

@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from runners.commands import archiving, backfill, demo, explain, export, quarantine, status, verify
+from runners.commands import archiving, backfill, demo, explain, export, poll, quarantine, status, verify
 from tickline.errors import TicklineError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("status")(status.status)
+app.command("poll")(poll.poll)
 app.command("backfill")(backfill.backfill)
 app.command("export")(export.export)
 app.command("explain")(explain.explain)

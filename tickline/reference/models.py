@@ -111,7 +111,8 @@ class Venue(Declared):
     """A place that publishes ticks: its calendar, instruments, fees and the source of each feed.
 
     `start` and `end` bound its partitions (UTC days for ticks, session dates for bars), both inclusive.
-    `conditions` names the sale-condition table that says what a print may set.
+    `conditions` names the sale-condition table that says what a print may set. `poll` is what `tickline poll` asks of
+    the venue for feeds that are captured (the settings of `ccxt_venue`).
     """
 
     name: Name
@@ -122,6 +123,7 @@ class Venue(Declared):
     start: Day
     end: Day | None = None
     feeds: dict[Feed, SourceSpec]
+    poll: dict[str, Any] | None = None
     markets: SourceSpec | None = None
     fees: FeeSchedule = FeeSchedule()
     floors: Floors = Floors()

@@ -73,7 +73,7 @@ Make = Callable[..., list[Publication]]
 
 @pytest.fixture(scope="session")
 def make() -> Make:
-    """Makes stages of a workspace as the library does, without Dagster and without checks; returns what it published."""
+    """Makes stages of a workspace as the library does, without Dagster or checks; returns what it published."""
 
     def run(here: Workspace, *, venue: str | None = None, upto: str | None = None) -> list[Publication]:
         published: list[Publication] = []

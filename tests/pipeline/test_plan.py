@@ -54,7 +54,7 @@ def test_what_was_made_is_fresh(made: Workspace) -> None:
 def test_a_changed_configuration_makes_stale_what_it_decides_and_what_stands_on_it(
     made: Workspace, tmp_path: Path
 ) -> None:
-    changed = reconfigured(made, tmp_path / "c", "venues/desk.yaml", "feeds:", "parameters: {max_gap_s: 9}\nfeeds:")
+    changed = reconfigured(made, tmp_path / "c", "venues/desk.yaml", "feeds:", "parameters: {silence_s: 900}\nfeeds:")
     days = ("2026-03-07", "2026-03-08", "2026-03-09")
     assert unsettled(changed) == {
         **{f"desk/clean_trades/{day}": "configuration of desk/clean_trades changed" for day in days},
@@ -85,7 +85,9 @@ def test_a_lost_object_is_missing_until_it_is_made_again(made: Workspace) -> Non
     assert unsettled(made) == {}
 
 
-def test_late_rows_make_exactly_what_they_reach_stale(small: Workspace, make: Make, drop: Callable[..., object]) -> None:
+def test_late_rows_make_exactly_what_they_reach_stale(
+    small: Workspace, make: Make, drop: Callable[..., object]
+) -> None:
     make(small, venue="desk")
     here = Workspace(small.config, small.home)
     graph = [stage for stage in here.graph if stage.venue == "desk"]

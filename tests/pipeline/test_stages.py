@@ -43,7 +43,11 @@ def test_all_datasets_of_a_stage_are_published_together_from_the_same_inputs(sma
     make(small, venue="sim", upto="raw_trades")
     clean = find(small.graph, "sim", "clean_trades")
     published = materialise(small.lake, clean, DAY, run="r1")
-    assert [publication.key.dataset for publication in published] == ["clean_trades", "quarantine_trades", "gaps_trades"]
+    assert [publication.key.dataset for publication in published] == [
+        "clean_trades",
+        "quarantine_trades",
+        "gaps_trades",
+    ]
     raw = small.lake.catalog.current(PartitionKey("raw_trades", "sim", DAY))
     sessions = small.lake.catalog.current(PartitionKey("sessions", "sim", "2026"))
     assert raw is not None
@@ -101,7 +105,9 @@ def test_a_warning_leaves_the_gate_open(made: Workspace) -> None:
     assert materialise(made.lake, find(made.graph, "sim", "bars_1m"), DAY, run="r2")
 
 
-def test_a_verdict_counts_for_the_very_content_it_judged(small: Workspace, make: Make, drop: Callable[..., object]) -> None:
+def test_a_verdict_counts_for_the_very_content_it_judged(
+    small: Workspace, make: Make, drop: Callable[..., object]
+) -> None:
     make(small, venue="desk", upto="clean_trades")
     clean, bars = find(small.graph, "desk", "clean_trades"), find(small.graph, "desk", "bars_1m")
     judged(small, PartitionKey("clean_trades", "desk", DAY), passed=False)

@@ -88,7 +88,7 @@ def test_what_was_polled_arrives_in_the_lake_whole_however_often_it_is_polled(ho
     raw = pl.concat(
         here.lake.scan(materialise(here.lake, stage, period, run="test")).collect() for period in stage.periods
     )
-    assert sorted(raw["seq"]) == sorted(UNIVERSE.trades_of("BTCUSDT")["seq"])
+    assert sorted(raw["trade_id"]) == sorted(UNIVERSE.trades_of("BTCUSDT")["trade_id"].cast(pl.String))
 
 
 def test_a_venue_that_is_not_polled_says_what_is_missing(home: Path) -> None:

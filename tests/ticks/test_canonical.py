@@ -41,6 +41,7 @@ def test_rows_in_canonical_order_are_not_copied(market) -> None:
     assert canonical(frame, Feed.TRADES) is frame
 
 
+@settings(deadline=None)
 @given(names=st.lists(st.sampled_from([None, "A", "B"]), max_size=20))
 def test_runs_cover_the_rows_in_order(market, names) -> None:
     frame = pl.DataFrame({"instrument": names}, schema={"instrument": pl.String})

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickline.errors import ConfigError
@@ -51,6 +51,7 @@ def test_letters_are_one_code_each() -> None:
     assert letters.sets("M") == 0
 
 
+@settings(deadline=None)
 @given(st.lists(st.none() | st.text("0123456789abcdefxyz!", max_size=6), max_size=20))
 def test_a_column_is_judged_as_its_rows_are(delivered) -> None:
     column = HEX.sets_column(pl.Series(delivered, dtype=pl.String))

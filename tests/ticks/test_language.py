@@ -2,7 +2,7 @@ import math
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickline.errors import FirewallError
@@ -58,6 +58,7 @@ def over_frame(expression: Expression, given_rows: list[dict[str, object]]) -> l
     ].to_list()
 
 
+@settings(deadline=None)
 @given(text=truths, given_rows=rows)
 def test_both_compilations_agree_on_every_row(text: str, given_rows: list[dict[str, object]]) -> None:
     expression = parse(text, KINDS, place="test")
@@ -103,6 +104,7 @@ def test_unknown_values_follow_kleene_logic(text: str, row: dict[str, object], v
     assert over_frame(expression, [full]) == [verdict]
 
 
+@settings(deadline=None)
 @given(steps=st.integers(1, 10**9), step=st.sampled_from(["0.01", "0.00001", "0.001", "0.25", "1", "5", "1e-8"]))
 def test_a_written_multiple_of_the_step_is_on_the_grid(steps: int, step: str) -> None:
     off_grid = parse("off_grid(a, b)", KINDS, place="test").closure(midnight=MIDNIGHT)
@@ -111,6 +113,7 @@ def test_a_written_multiple_of_the_step_is_on_the_grid(steps: int, step: str) ->
     assert off_grid({"a": price, "b": float(step)}) is False
 
 
+@settings(deadline=None)
 @given(steps=st.integers(0, 10**8), part=st.floats(0.001, 0.999))
 def test_a_price_between_two_steps_is_off_the_grid(steps: int, part: float) -> None:
     off_grid = parse("off_grid(a, b)", KINDS, place="test").closure(midnight=MIDNIGHT)

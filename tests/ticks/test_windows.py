@@ -1,6 +1,6 @@
 import numpy as np
 import polars as pl
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickline.lake.schemas import SESSIONS
@@ -33,6 +33,7 @@ def test_sessions_are_cut_to_the_day_and_joined_where_they_touch(market) -> None
     assert ((regular.opens - market.start) // hour).tolist() == [0, 3]
 
 
+@settings(deadline=None)
 @given(edges=st.sets(st.integers(0, 40), max_size=8), times=st.lists(st.integers(-2, 45), max_size=30))
 def test_a_time_is_inside_exactly_when_no_outside_stretch_holds_it(edges, times) -> None:
     bounds = sorted(edges)[: len(edges) // 2 * 2]

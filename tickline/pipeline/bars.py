@@ -17,24 +17,31 @@ from tickline.reference.sessions import windows
 INTRADAY = tuple(f"bars_{timeframe}" for timeframe in TIMEFRAMES if timeframe not in ("1m", "1w"))
 
 
-def bar_stages(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> list[Stage]:
-    """Minute, longer and weekly bars of a venue whose session dates touch these UTC days."""
+def bar_stages(venue: Venue, session_days: Mapping[date, Sequence[date]], *, today: date) -> list[Stage]:
+    """Minute, longer and weekly bars of a venue whose session dates touch these UTC days; weeks that are over."""
     if not {Feed.TRADES, Feed.QUOTES} & set(venue.feeds):
         return []
-    return [_minute_stage(venue, session_days), _longer_stage(venue, session_days), _weekly_stage(venue, session_days)]
+    weeks: dict[date, list[date]] = {}
+    for session_date in sorted(session_days):
+        monday = session_date - timedelta(days=session_date.weekday())
+        if monday + timedelta(days=7) <= today:
+            weeks.setdefault(monday, []).append(session_date)
+    return [_minute_stage(venue, session_days), _longer_stage(venue, session_days), _weekly_stage(venue, weeks)]
 
 
 def _minute_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> Stage:
     feeds = [feed for feed in (Feed.TRADES, Feed.QUOTES) if feed in venue.feeds]
 
     def needs(period: str) -> list[Need]:
+        session_date = date.fromisoformat(period)
         return [
             Need(PartitionKey("instruments", venue.name, WHOLE)),
             Need(PartitionKey("sessions", venue.name, period[:4])),
             *(
-                Need(PartitionKey.daily(f"clean_{feed}", venue.name, day))
+                # The day after may still be going on: its bars come, or become final, when it is there.
+                Need(PartitionKey.daily(f"clean_{feed}", venue.name, day), required=day <= session_date)
                 for feed in feeds
-                for day in session_days[date.fromisoformat(period)]
+                for day in session_days[session_date]
             ),
         ]
 
@@ -102,11 +109,7 @@ def _longer_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> 
     )
 
 
-def _weekly_stage(venue: Venue, session_days: Mapping[date, Sequence[date]]) -> Stage:
-    weeks: dict[date, list[date]] = {}
-    for session_date in sorted(session_days):
-        weeks.setdefault(session_date - timedelta(days=session_date.weekday()), []).append(session_date)
-
+def _weekly_stage(venue: Venue, weeks: Mapping[date, Sequence[date]]) -> Stage:
     def needs(period: str) -> list[Need]:
         session_dates = weeks[date.fromisoformat(period)]
         years = sorted({str(session_date.year) for session_date in session_dates})

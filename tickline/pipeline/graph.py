@@ -1,7 +1,7 @@
 """Every stage of a universe, in an order in which each comes after what it needs."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 from tickline.errors import ConfigError
 from tickline.pipeline.bars import bar_stages
@@ -16,28 +16,32 @@ from tickline.universe import Universe
 
 
 def stages(universe: Universe, *, today: date) -> list[Stage]:
-    """The stages of every venue. A venue without an end has periods up to the day before `today`."""
+    """The stages of every venue, with periods up to the day before `today`."""
     return [stage for venue in universe.venues.values() for stage in venue_stages(universe, venue, today=today)]
 
 
 def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage]:
     """One venue's stages.
 
-    A session date exists where all the UTC days its windows touch lie between the venue's start and end; a UTC day
-    exists where some session touches it.
+    A UTC day exists once it is over, where some session touches it; a session date where all the UTC days its windows
+    touch lie between the venue's start and end, once that date is over. What it trades past midnight UTC joins it
+    with the day after.
     """
-    last = venue.end or date.fromordinal(today.toordinal() - 1)
+    yesterday = today - timedelta(days=1)
+    last = min(venue.end or yesterday, yesterday)
     touched = session_days(venue, universe.calendars, venue.start, last)
     days = tuple(sorted({day for days in touched.values() for day in days if venue.start <= day <= last}))
     whole = {
-        session_date: days for session_date, days in touched.items() if venue.start <= min(days) and max(days) <= last
+        session_date: days
+        for session_date, days in touched.items()
+        if venue.start <= min(days) and max(days) <= (venue.end or max(days)) and session_date <= last
     }
     made = [
         *reference_stages(universe, venue, days),
         *raw_stages(universe, venue, days),
         *market_stages(universe.calendars, venue, days),
         *clean_stages(universe, venue, days),
-        *bar_stages(venue, whole),
+        *bar_stages(venue, whole, today=today),
     ]
     return [replace(stage, running=venue.end is None) for stage in made]
 

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tickline.errors import SchemaDrift
+from tickline.errors import FirewallError, SchemaDrift
 from tickline.lake.schemas import CLEAN, GAPS, QUARANTINE, RAW, Feed
 from tickline.reference.models import Venue
 from tickline.ticks import book
@@ -92,7 +92,8 @@ def judge(  # noqa: PLR0913 - each is one thing a verdict depends on
     `raw` has the columns of `RAW[feed]`; `sessions` (schema SESSIONS) covers the day for every calendar the venue's
     instruments trade on; `conditions` is the venue's sale-condition table, if it has one.
 
-    Raises SchemaDrift where the columns are not the feed's, FirewallError where a parameter or calendar is unknown.
+    Raises SchemaDrift where the columns are not the feed's, FirewallError where a parameter or calendar is unknown or
+    no rule follows the book.
     """
     check_schema(raw, feed, place=f"{venue.name} {feed} {day}")
     frame = canonical(raw, feed)
@@ -122,6 +123,8 @@ def judge(  # noqa: PLR0913 - each is one thing a verdict depends on
     for code, rule in enumerate(rules.of(feed), start=1):
         if rule.scan is not None:
             _SCANS[rule.scan](ticks, code)
+    if feed is Feed.BOOK and ticks.epoch is None:
+        raise FirewallError("no rule follows the book; give one the scan book_chain and judge it again")
 
     regular = {calendar: windows(sessions, calendar, day, segments=frozenset({"regular"})) for calendar in open_hours}
     for name, instrument in listed.items():

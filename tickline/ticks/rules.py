@@ -139,6 +139,9 @@ class RuleSet(Declared):
                 raise ValueError(str(error)) from None
             if unknown:
                 raise ValueError(f"rule {rule.name}: the reason names {', '.join(unknown)}, unknown for {feed}")
+        scans = [rule.scan for rule in rules]
+        if "book_cross" in scans and "book_chain" not in scans[: scans.index("book_cross")]:
+            raise ValueError("the scan book_cross needs a rule with the scan book_chain before it")
 
     def of(self, feed: Feed) -> tuple[Rule, ...]:
         """The rules that judge a feed, in order."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import dagster as dg
 import structlog
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
 from assets.preview import metadata_of
@@ -33,6 +34,10 @@ FILL_TAGS = {FILL_TAG: "holes", EXTERNALLY_MANAGED_ASSETS_TAG: "true"}
 _log = structlog.get_logger()
 
 _DATA_VERSION_TAG = "dagster/data_version"
+
+# Dagster's own mark of an output whose events the step has logged itself: without it a range run would report each
+# partition a second time, with a data version that is not its content's hash.
+_REPORTED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +129,13 @@ def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, venue
         return
     for event in _events(stage, lake, made, outcomes, partitioned=periods != [WHOLE]):
         context.log_event(event)
+    # A step that raises loses what it logged and did not hand over.
+    yield from context.consume_events()
     if made.failed:
         period, error = next(iter(made.failed.items()))
+        others = ", the others are published" if len(periods) > len(made.failed) else ""
         raise dg.Failure(
-            f"{len(made.failed)} of {len(periods)} periods of {stage} failed, the others are published. "
-            f"{period}: {error}",
+            f"{len(made.failed)} of {len(periods)} periods of {stage} failed{others}. {period}: {error}",
             metadata={period: str(error) for period, error in made.failed.items()},
             allow_retries=False,
         ) from error
@@ -194,7 +201,7 @@ def _summary(stage: Stage, outcomes: Mapping[PartitionKey, Outcome]) -> Iterator
     # Red partitions of a range are WARN here: the run goes on for the green ones, and whatever reads a red one is
     # refused by its verdict, in this run and every later one.
     for dataset in stage.datasets:
-        yield dg.Output(None, output_name=f"{stage.venue}__{dataset}")
+        yield dg.Output(None, output_name=f"{stage.venue}__{dataset}", metadata=_REPORTED)
         if dataset in SUITES:
             red = [key.period for key, outcome in outcomes.items() if key.dataset == dataset and not outcome.passed]
             judged = sum(key.dataset == dataset for key in outcomes)

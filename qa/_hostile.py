@@ -122,13 +122,8 @@ def changed(value: Any, rng: Rng, values: tuple[Any, ...] = VALUES) -> Any:
             case _:
                 copy[key] = changed(copy[key], rng, values)
         return copy
-    match rng.randrange(8):
-        case 0:
-            return [value]
-        case 1:
-            return {"x": value}
-        case 2 if isinstance(value, str):
-            return name(rng) if rng.random() < 0.5 else value + rng.choice(FRAGMENTS)
-        case 3 if isinstance(value, int | float) and not isinstance(value, bool):
-            return value * rng.choice((-1, 10, 0.1, 1000, 10**12, 1e300))
-    return rng.choice(values)
+    if isinstance(value, int | float) and not isinstance(value, bool) and rng.random() < 0.5:
+        return value * rng.choice((-1, 0, 2, 10, 0.1, 0.5, 1000, 10**12, 1e300))
+    if isinstance(value, str) and rng.random() < 0.4:
+        return name(rng) if rng.random() < 0.3 else value + rng.choice(FRAGMENTS)
+    return rng.choice((*values, [value], {"x": value}))

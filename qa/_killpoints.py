@@ -17,7 +17,7 @@ from pathlib import Path
 from qa import _forks
 
 WRITES = (
-    "write,pwrite64,fsync,fdatasync,rename,renameat,renameat2,openat,unlink,unlinkat,ftruncate,"
+    "write,pwrite64,sendfile,copy_file_range,fsync,fdatasync,rename,renameat,renameat2,openat,unlink,unlinkat,ftruncate,"
     "mkdir,mkdirat,symlink,symlinkat,link"
 )
 INSTALL = "install it (Debian: apt-get install strace) and allow ptrace (Docker: --cap-add=SYS_PTRACE)"

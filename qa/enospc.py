@@ -34,6 +34,7 @@ from tickline.lake.storage import file_sha256, object_name
 ROWS = 4_000
 FREE_FILES = 5
 PLENTY = 1 << 20
+MOST_BYTES = 64 << 20
 ON_A_TINY_DISK = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs -o size=8m,nr_inodes=1024 tmpfs "$0" && exec "$@"']
 
 
@@ -67,6 +68,11 @@ def run(
 ) -> dict[str, Any]:
     """Example: qa enospc --small"""
     levels = 6 if small else 20
+    if on is not None and shutil.disk_usage(on).total > MOST_BYTES:
+        return {
+            "ok": False,
+            "reason": f"{on} is on a disk of more than 64 MB, which is not for filling; mount a small one",
+        }
     if on is not None:
         return _fill(on, levels, _little_room)
     with tempfile.TemporaryDirectory() as folder:

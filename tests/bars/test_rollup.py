@@ -1,6 +1,6 @@
 import gzip
 import json
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 
 import polars as pl
@@ -166,6 +166,35 @@ def test_sums_beyond_64_bits_are_exact(trades, at, minutes, instruments):
     bar = rollup(ticks, None, minutes, instruments, watermark=END).row(0, named=True)
     assert bar["turnover"] == 100 * Decimal("90000.00000001") * Decimal("90000000.0001")
     assert bar["volume"] == 9_000_000_000.01
+
+
+def test_volumes_are_the_floats_nearest_to_their_decimals(trades, at, minutes, instruments):
+    sizes = [lots / 1000 for lots in range(1, 1000)]
+    start = at(FRIDAY, "00:00")
+    ticks = trades(*(("COIN", start + timedelta(minutes=nth), 1, 10.0, size, ALL) for nth, size in enumerate(sizes)))
+    bars = rollup(ticks, None, minutes, instruments, watermark=END)
+    again = append(bars, trades=None, quotes=None, windows=minutes, instruments=instruments, watermark=END)
+    assert bars["volume"].to_list() == sizes
+    assert again["volume"].to_list() == sizes
+
+
+def test_ticks_spread_over_files_and_batches_make_the_same_bars(
+    trades, at, minutes, instruments, tmp_path, monkeypatch
+):
+    start = at(FRIDAY, "10:00")
+    rows = [
+        (name, start + timedelta(seconds=nth), 1, 10.0 + nth / 100, 100.0, ALL)
+        for name in ("ACME", "COIN")
+        for nth in range(300)
+    ]
+    whole = trades(*rows).with_columns(pl.col("price").mul(20).round() / 20)
+    early, late = (whole.filter(pl.col("ts_event").dt.minute() < 3), whole.filter(pl.col("ts_event").dt.minute() >= 3))
+    early.write_parquet(tmp_path / "a.parquet")
+    late.write_parquet(tmp_path / "b.parquet")
+    monkeypatch.setattr("tickline.bars.rollup.ROW_GROUP", 77)
+    bars = rollup(pl.scan_parquet(tmp_path / "*.parquet"), None, minutes, instruments, watermark=END)
+    monkeypatch.undo()
+    assert_frame_equal(bars, rollup(whole, None, minutes, instruments, watermark=END))
 
 
 @pytest.mark.parametrize(

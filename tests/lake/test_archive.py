@@ -22,7 +22,7 @@ from tickline.lake.archive import (
 )
 from tickline.lake.catalog import ObjectState, Publication
 from tickline.lake.keys import PartitionKey
-from tickline.lake.lake import Lake, Output
+from tickline.lake.lake import Lake, Output, open_lake
 from tickline.lake.retention import RetentionPolicy, due_for_archive, due_for_expiry
 from tickline.lake.schemas import GAPS
 from tickline.lake.scrub import scrub, sweep
@@ -169,6 +169,53 @@ def test_sweep_removes_old_unnamed_files_and_nothing_else(lake: Lake, storage: S
     assert sweep(lake) == [object_name("0" * 64)]
     assert fresh.exists()
     assert lake.storage.exists(object_name(named.sha256))
+
+
+def test_sweep_finishes_an_expiry_that_was_interrupted(lake: Lake, archive: Archive) -> None:
+    if not isinstance(lake.storage, DirectoryStorage):
+        pytest.skip("a bucket is not swept")
+    published = publish(lake)
+    archive_object(lake, archive, published)
+    lake.catalog.set_state(published.sha256, ObjectState.EXPIRED)
+    long_ago = time.time() - 10 * 24 * 3600
+    os.utime(lake.storage.root / object_name(published.sha256), (long_ago, long_ago))
+    assert sweep(lake) == [object_name(published.sha256)]
+    restore_object(lake, archive, published)
+    assert lake.storage.exists(object_name(published.sha256))
+
+
+def test_an_interrupted_scrub_leaves_no_bad_bytes_that_the_next_one_passes_over(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not isinstance(lake.storage, DirectoryStorage):
+        pytest.skip("bytes in a bucket cannot be flipped from here")
+    published = publish(lake)
+    _rot(lake, published)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for part, step in ((lake.storage, "delete"), (lake.catalog, "set_state")):
+        monkeypatch.setattr(part, step, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            list(scrub(lake))
+        monkeypatch.undo()
+    assert [finding.sha256 for finding in scrub(lake) if finding] == [published.sha256]
+    assert not lake.storage.exists(object_name(published.sha256))
+
+
+def test_scrub_takes_a_bad_object_out_of_the_view(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    publish(lake, day=1, seq=1)
+    _rot(lake, publish(lake, day=2, seq=2))
+    list(scrub(lake))
+    assert [link.parent.name for link in tmp_path.rglob("data.parquet")] == ["date=2026-03-01"]
+
+
+def test_a_dead_archive_is_a_clear_error(lake: Lake, s3_endpoint: str) -> None:
+    archive = S3Archive("copies", "", endpoint="http://127.0.0.1:1")
+    with pytest.raises(LakeError, match=r"cannot write .* to archive s3://copies: Could not connect"):
+        archive_object(lake, archive, publish(lake))
 
 
 def _rot(lake: Lake, published: Publication) -> None:

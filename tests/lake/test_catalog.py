@@ -50,6 +50,17 @@ def test_a_catalog_of_a_newer_tickline_is_refused(catalog: Catalog, catalog_url:
         Catalog(catalog_url)
 
 
+def test_a_database_that_fails_is_a_lake_error_with_the_way_out(catalog: Catalog, catalog_url: str) -> None:
+    with create_engine(catalog_url).begin() as connection:
+        connection.execute(text("drop table verdict"))
+    with pytest.raises(LakeError, match=r"verdict.*then run it again"):
+        catalog.failures_after(0)
+    with pytest.raises(LakeError, match=r"verdict.*then run it again"):
+        catalog.record_verdicts([Verdict(KEY, "a" * 64, "s", "h", True, "error", NOW, {})])
+    with pytest.raises(LakeError, match="unable to open"):
+        Catalog("sqlite:////nonexistent/catalog.db")
+
+
 def test_many_openers_of_a_new_catalog_migrate_it_once(catalog_url: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         opened = list(pool.map(Catalog, [catalog_url] * 8))

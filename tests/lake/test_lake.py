@@ -115,6 +115,26 @@ def test_the_lease_of_a_process_that_died_is_taken_over_at_once(lake: Lake) -> N
         assert lease.token == 2
 
 
+def test_the_lease_of_a_killed_process_that_nobody_has_reaped_is_taken_over_too(lake: Lake) -> None:
+    pid = os.fork()
+    if pid == 0:
+        lake.lease("x").__enter__()
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    with lake.lease("x") as lease:
+        assert lease.token == 2
+    os.waitpid(pid, 0)
+
+
+def test_a_lease_that_cannot_be_given_back_undoes_nothing(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk_full(_: object) -> None:
+        raise LakeError("disk full")
+
+    monkeypatch.setattr(lake.catalog, "release", disk_full)
+    publish(lake, rows("A"))
+    assert lake.read(KEY).collect()["instrument"].to_list() == ["A"]
+
+
 def test_lineage_walks_down_to_source_objects(lake: Lake) -> None:
     raw_key, bar_key = PartitionKey("instruments", "raw", "all"), PartitionKey("instruments", "bars", "all")
     raw = publish(lake, rows("A"), inputs=(Input("source", "file:///ticks.zip", "f" * 64),), key=raw_key)
@@ -168,6 +188,23 @@ def test_a_full_disk_is_a_clear_error_and_changes_nothing(tmp_path: Path, monkey
     assert lake.read(KEY).collect()["instrument"].to_list() == ["A"]
     assert isinstance(lake.storage, DirectoryStorage)
     assert list((lake.storage.root / ".staging").iterdir()) == []
+
+
+def test_a_home_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LakeError, match="could not be opened: Not a directory"):
+        open_lake(tmp_path / "file" / "home")
+
+
+def test_a_view_that_cannot_follow_says_that_the_partition_is_published(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    (tmp_path / "lake" / "view").touch()
+    with pytest.raises(LakeError, match="instruments/coinsim/all itself is published"):
+        publish(lake, rows("A"))
+    assert lake.read(KEY).collect().height == 1
+    (tmp_path / "lake" / "view").unlink()
+    publish(lake, rows("A"))
+    assert (tmp_path / "lake/view/instruments/venue=coinsim/date=all/data.parquet").is_file()
 
 
 def test_an_object_missing_from_storage_is_named_with_the_way_back(lake: Lake) -> None:

@@ -493,8 +493,9 @@ def open_engine(url: str) -> Engine:
     @event.listens_for(engine, "handle_error")
     def _on_error(context: ExceptionContext) -> None:
         if not context.is_pre_ping:
+            reason = str(context.original_exception).partition("\n")[0]
             raise LakeError(
-                f"catalog {engine.url!r} failed: {context.original_exception}. See that the disk has room and the "
+                f"catalog {engine.url!r} failed: {reason}. See that the disk has room and the "
                 "database is up and writable, then run it again"
             ) from context.original_exception
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,20 +56,18 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """The URL of a real PostgreSQL server of our own; skips where none is installed."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     bin_folder = folders[-1] if folders else Path(shutil.which("initdb") or "/nonexistent/initdb").parent
     if not (bin_folder / "initdb").exists():
         pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
-    base = tmp_path_factory.mktemp("postgres")
+    # Not below pytest's own folder, which no other user may enter.
+    base = Path(tempfile.mkdtemp(prefix="tickline-postgres-"))
     as_user: list[str] = []
     if getpass.getuser() == "root":
         # The server refuses to run as root.
         shutil.chown(base, "postgres")
-        for folder in base.parents:
-            if folder.is_relative_to("/tmp") and folder != Path("/tmp"):
-                folder.chmod(0o755)
         as_user = ["runuser", "-u", "postgres", "--"]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -81,6 +80,7 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     subprocess.run([*control, "-o", options, "-l", str(base / "log"), "-w", "start"], check=True, cwd="/", stdout=-3)
     yield f"postgresql+psycopg2://tickline@127.0.0.1:{port}"
     subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd="/", stdout=-3)
+    shutil.rmtree(base)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

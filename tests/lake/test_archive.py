@@ -184,6 +184,16 @@ def test_sweep_finishes_an_expiry_that_was_interrupted(lake: Lake, archive: Arch
     assert lake.storage.exists(object_name(published.sha256))
 
 
+def test_sweep_leaves_no_link_to_what_it_removes(tmp_path: Path) -> None:
+    lake = open_lake(tmp_path)
+    archive = DirectoryArchive(tmp_path / "archive")
+    published = publish(lake)
+    archive_object(lake, archive, published)
+    lake.catalog.set_state(published.sha256, ObjectState.EXPIRED)
+    sweep(lake)
+    assert list((tmp_path / "lake" / "view").rglob("data.parquet")) == []
+
+
 def test_an_interrupted_scrub_leaves_no_bad_bytes_that_the_next_one_passes_over(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -169,7 +169,7 @@ def test_the_view_can_be_deleted_and_rebuilt(tmp_path: Path) -> None:
     stray.parent.mkdir(parents=True)
     stray.symlink_to("/nonexistent")
     assert lake.view is not None
-    assert lake.view.rebuild(lake.catalog.everything().values()) == 1
+    assert lake.view.rebuild(lake.catalog) == 1
     assert pl.read_parquet(link).height == 1
     assert not stray.is_symlink()
 

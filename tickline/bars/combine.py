@@ -35,12 +35,17 @@ _OTHER = "_other"
 
 def parts_of(bars: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
     """The parts behind finished bars. Raises ConfigError for bars of an instrument that is not listed."""
-    listed = scales(instruments).select("instrument", "size_scale")
-    parts = bars.join(listed, on="instrument", how="left", maintain_order="left")
+    parts = (
+        bars.lazy()
+        .join(scales(instruments).lazy(), on="instrument", how="left", maintain_order="left")
+        .with_columns(units(pl.col("volume"), pl.col("size_scale")).alias("volume_units"))
+        .select(*PARTS)
+        .collect()
+    )
     if parts["size_scale"].null_count():
         unknown = parts.filter(pl.col("size_scale").is_null())["instrument"].unique().sort()
         raise ConfigError(f"bars of {', '.join(unknown)}, not among the venue's instruments; declare them")
-    return parts.with_columns(units(pl.col("volume"), pl.col("size_scale")).alias("volume_units")).select(*PARTS)
+    return parts
 
 
 def bars_of(parts: pl.DataFrame, *, watermark: int) -> pl.DataFrame:

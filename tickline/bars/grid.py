@@ -57,11 +57,12 @@ def require_exact(parts: pl.DataFrame) -> None:
 
     Takes columns instrument and volume_units. Raises ConfigError naming the instruments.
     """
-    large = parts.filter(pl.col("volume_units") > LARGEST)["instrument"].unique().sort().to_list()
-    if large:
+    large = parts.filter(pl.col("volume_units") > LARGEST)
+    if large.height:
+        named = ", ".join(large["instrument"].unique().sort())
         raise ConfigError(
-            f"instruments {', '.join(large)}: volume exceeds {LARGEST} times the last place of lot_size and would not "
-            "be exact; declare a coarser lot_size"
+            f"instruments {named}: volume exceeds {LARGEST} times the last place of lot_size and would not be exact; "
+            "declare a coarser lot_size"
         )
 
 

@@ -33,10 +33,19 @@ class Layout:
         _require_disjoint(self._windows)
         self._opens, self._closes = _columns(self._windows, ("ts_open", "ts_close"))
         row = pl.int_range(pl.len(), dtype=pl.Int64)
-        spans = self._windows.with_columns(row.alias("first_window"), (row + 1).alias("end_window"))
-        spans = spans.group_by("calendar").agg(pl.col("first_window").min(), pl.col("end_window").max())
-        listed = scales(instruments).join(spans, on="calendar", how="left", maintain_order="left")
-        self._listed = listed.with_columns(pl.col("first_window", "end_window").fill_null(0), row.alias("listing"))
+        spans = (
+            self._windows.lazy()
+            .with_columns(row.alias("first_window"), (row + 1).alias("end_window"))
+            .group_by("calendar")
+            .agg(pl.col("first_window").min(), pl.col("end_window").max())
+        )
+        self._listed = (
+            scales(instruments)
+            .lazy()
+            .join(spans, on="calendar", how="left", maintain_order="left")
+            .with_columns(pl.col("first_window", "end_window").fill_null(0), row.alias("listing"))
+            .collect()
+        )
         self._listing = {name: listing for listing, name in enumerate(self._listed["instrument"])}
         self._whole_runs = np.zeros(self._listed.height, kernels.RUN)
         for field in ("listing", "first_window", "end_window", "price_scale", "size_scale", "spare_places"):
@@ -78,12 +87,17 @@ class Layout:
             folded.append(bars)
         bars = np.concatenate(folded)
         labels = self._listed[np.concatenate(listings)], self._windows[np.concatenate(windows)].drop("calendar")
-        parts = pl.concat([*labels, pl.DataFrame(bars)], how="horizontal").with_columns(
-            pl.col(pl.Float64).fill_nan(None), pl.col("^.*(ts|seq)_(first|last)$").replace(kernels.NEVER, None)
+        columns = [pl.DataFrame(bars)]
+        if empty is kernels.EMPTY_TRADE_BAR:
+            columns.append(_decimals(bars["turnover_low"], bars["turnover_high"]).to_frame())
+        parts = pl.concat([*labels, *columns], how="horizontal")
+        never = pl.col("^.*(ts|seq)_(first|last)$").replace(kernels.NEVER, None)
+        return (
+            parts.lazy()
+            .with_columns(pl.col(pl.Float64).fill_nan(None), never)
+            .select(pl.col(name).cast(dtype) for name, dtype in PARTS.items() if name in parts.columns)
+            .collect()
         )
-        if "turnover_low" in parts.columns:
-            parts = parts.with_columns(_decimals(bars["turnover_low"], bars["turnover_high"]))
-        return parts.select(pl.col(name).cast(dtype) for name, dtype in PARTS.items() if name in parts.columns)
 
     def _in_order(self, batch: pl.DataFrame) -> tuple[pl.DataFrame, Records]:
         """A batch in CLEAN order, and its runs. Batches of stored ticks are in order and come back as they are."""
@@ -130,13 +144,14 @@ def _refuse(fault: Fault, trade: dict[str, object]) -> NoReturn:
 
 def _columns(ticks: pl.DataFrame, names: tuple[str, ...]) -> list[npt.NDArray[Any]]:
     """Columns as numpy arrays, times as UTC ns, missing prices as NaN. Raises ValueError where another is missing."""
-    table = ticks.select(names).rechunk().with_columns(pl.col(pl.Float64).fill_null(np.nan))
-    incomplete = [column.name for column in table if column.null_count()]
-    if incomplete:
-        raise ValueError(f"ticks without {', '.join(incomplete)}: bars are made of clean ticks")
-    arrays = [column.to_physical().to_numpy() for column in table]
-    for array in arrays:
+    arrays = []
+    for name in names:
+        column = ticks[name].rechunk()
+        if column.null_count() and column.dtype != pl.Float64:
+            raise ValueError(f"ticks without {name}: bars are made of clean ticks")
+        array = column.to_physical().to_numpy()
         array.flags.writeable = False  # as it is where nothing was copied: the kernels compile for one type
+        arrays.append(array)
     return arrays
 
 

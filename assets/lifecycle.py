@@ -147,7 +147,7 @@ def _make(
 ) -> Made:
     made = Made()
     for period in periods:
-        if filling and standing(lake, stage, period).state is State.FRESH:
+        if filling and standing(lake, stage, period, checked=SUITES).state is State.FRESH:
             continue
         try:
             for publication in materialise(lake, stage, period, run=context.run_id):

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cache
 from pathlib import Path
@@ -122,11 +122,11 @@ def _build(context: dg.AssetExecutionContext, lake: Lake, home: Path) -> Iterato
     days = list(context.partition_keys)
     place = marts.embedded(home)
     chosen = stale_days(lake, place, days) if FILL_TAG in context.run.tags else inputs_now(lake, days)
-    if chosen:
+    for first, last in stretches(chosen):
         with marts.building(place):
-            counts = run_dbt(place, _objects(lake, sorted(chosen)), first=min(chosen), last=max(chosen), home=home)
-            record_built(place, chosen)
-        context.log.info(f"dbt: {counts}")
+            counts = run_dbt(place, _objects(lake, first, last), first=first, last=last, home=home)
+            record_built(place, {day: sha256 for day, sha256 in chosen.items() if first <= day <= last})
+        context.log.info(f"dbt {first} .. {last}: {counts}")
     outcomes = judge_mart_days(lake, place, chosen)
     yield from _reported(context, place, outcomes)
 
@@ -148,6 +148,17 @@ def _reported(
         check_name=QUALITY,
         metadata={"judged": len(outcomes), "red": ", ".join(red)},
     )
+
+
+def stretches(days: Iterable[str]) -> list[tuple[str, str]]:
+    """The first and last of each run of consecutive days: dbt builds every day between, wanted or not."""
+    found: list[tuple[str, str]] = []
+    for day in sorted(days):
+        if found and date.fromisoformat(found[-1][1]) + timedelta(days=1) == date.fromisoformat(day):
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
 
 
 def run_dbt(
@@ -186,9 +197,9 @@ def _statuses(path: Path) -> Mapping[str, str]:
     return {result["unique_id"]: result["status"] for result in orjson.loads(path.read_bytes())["results"]}
 
 
-def _objects(lake: Lake, days: Sequence[str]) -> list[tuple[PartitionKey, str]]:
-    first, last = date.fromisoformat(days[0]), date.fromisoformat(days[-1])
-    every_day = [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
+def _objects(lake: Lake, first: str, last: str) -> list[tuple[PartitionKey, str]]:
+    start, days = date.fromisoformat(first), (date.fromisoformat(last) - date.fromisoformat(first)).days + 1
+    every_day = [(start + timedelta(days=number)).isoformat() for number in range(days)]
     published = {
         publication.key: publication
         for of_day in day_inputs(lake, every_day).values()

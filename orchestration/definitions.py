@@ -32,11 +32,11 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
         for make in (reference_assets, raw_assets, clean_assets, bar_assets)
         for asset in make(graph, venue)
     ]
-    raw = [stage for stage in stages(universe, today=now.date()) if stage.sources]
+    raw = [stage for stage in graph if stage.sources]
     return dg.Definitions(
         assets=with_policies([*assets, mart_assets(graph), *retention_assets(universe.retention)], universe),
         schedules=schedules(mart_partitions(graph)),
-        sensors=[new_data_sensor(raw), failed_checks, failed_runs],
+        sensors=[new_data_sensor(raw, today=lambda: datetime.now(UTC).date()), failed_checks, failed_runs],
         resources={"lake": lake_resource()},
         executor=dg.in_process_executor,
     )

@@ -68,7 +68,7 @@ def _damaged(folder: Path) -> None:
 def _with_a_wrong_view(folder: Path) -> None:
     _published(folder)
     view = folder / "home" / "lake" / "view"
-    for link in list(view.rglob("data.parquet"))[:2]:
+    for link in list(view.rglob("*.parquet"))[:2]:
         link.unlink()
     stray = view / "gaps_trades" / "venue=gone" / "date=all" / "data.parquet"
     stray.parent.mkdir(parents=True)
@@ -176,7 +176,7 @@ def _scrub_and_mend(folder: Path) -> Iterator[None]:
 def _rebuild_view(folder: Path) -> Iterator[None]:
     lake = Desk(folder).lake
     assert lake.view is not None
-    lake.view.rebuild(lake.catalog.everything().values())
+    lake.view.rebuild(lake.catalog)
     yield
 
 

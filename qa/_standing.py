@@ -28,7 +28,7 @@ def standing(desk: Desk) -> dict[str, Any]:
 def broken(desk: Desk) -> list[str]:
     """Every way in which bytes do not bear out what the catalog says."""
     wrong = [text for one in desk.lake.catalog.everything().values() if (text := _wrong_with(desk, one))]
-    links = (desk.folder / "home" / "lake" / "view").rglob("data.parquet")
+    links = (desk.folder / "home" / "lake" / "view").rglob("*.parquet")
     return wrong + [f"{link.parent.name} leads nowhere" for link in links if not link.exists()]
 
 
@@ -47,7 +47,7 @@ def settled(desk: Desk) -> dict[str, Any]:
         "copies": said["copies"],
         "objects": _hashes(objects),
         "archive": _hashes(desk.archive.root),
-        "view": {str(link.relative_to(view)): link.readlink().stem for link in view.rglob("*") if link.is_symlink()},
+        "view": {str(link.relative_to(view)): link.readlink().stem for link in view.rglob("*.parquet")},
     }
 
 
@@ -62,8 +62,8 @@ def _wrong_with(desk: Desk, one: Publication) -> str:
         return f"{one.key}: rows are missing"
     if one.state is ObjectState.EXPIRED and not copies:
         return f"{one.key}: expired without a copy"
-    if one.state is ObjectState.LOST and in_lake.exists():
-        return f"{one.key}: lost, but readers still meet its bytes"
+    if one.state is ObjectState.LOST and in_lake.exists() and not _is_whole(in_lake, one.sha256):
+        return f"{one.key}: lost, but readers still meet its bad bytes"
     return ""
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,15 +89,19 @@ def _fill(disk: Path, levels: int, squeeze: Squeeze) -> dict[str, Any]:
     writes = refused = 0
     wrong: list[str] = []
     for writer in track(WRITERS, "filling", console=Console(stderr=True)):
-        desk = Desk(disk / "desk")
-        rooms = _rooms(desk, writer, levels)
-        turned_away, found = _live_through(desk, writer, rooms, squeeze)
+        with closing(Desk(disk / "desk")) as desk:
+            rooms = _rooms(desk, writer, levels)
+            turned_away, found = _live_through(desk, writer, rooms, squeeze)
+        with closing(Desk(disk / "desk")) as desk:
+            numbers = range(len(rooms) + 1)
+            found += [f"write {number} is lost when reopened" for number in numbers if not writer.holds(desk, number)]
+            found += _left_wrong(desk)
+        shutil.rmtree(disk / "desk")
+        if turned_away == 0:
+            found.append("never met a full disk")
         writes += len(rooms)
         refused += turned_away
-        wrong += [f"{writer.name}: {what}" for what in found or _left_wrong(desk)]
-        if turned_away == 0:
-            wrong.append(f"{writer.name}: never met a full disk")
-        shutil.rmtree(desk.folder)
+        wrong += [f"{writer.name}: {what}" for what in found]
     return {"ok": not wrong, "writers": len(WRITERS), "writes": writes, "refused": refused, "wrong": wrong}
 
 
@@ -113,7 +117,7 @@ def _rooms(desk: Desk, writer: Writer, levels: int) -> list[Room]:
 
 def _live_through(desk: Desk, writer: Writer, rooms: list[Room], squeeze: Squeeze) -> tuple[int, list[str]]:
     """How many writes were refused, and what went wrong."""
-    refused, acknowledged, wrong = 0, [0], []
+    refused, wrong = 0, []
     for number, room in enumerate(rooms, start=1):
         writer.prepare(desk, number)
         try:
@@ -128,11 +132,7 @@ def _live_through(desk: Desk, writer: Writer, rooms: list[Room], squeeze: Squeez
         except Exception as error:
             wrong.append(f"no TicklineError at {room}: {error!r}")
             writer.write(desk, number)
-        acknowledged.append(number)
-        wrong += [f"write {one} is lost after {room}" for one in acknowledged if not writer.holds(desk, one)]
-    desk.close()
-    reopened = Desk(desk.folder)
-    wrong += [f"write {one} is lost in a new process" for one in acknowledged if not writer.holds(reopened, one)]
+        wrong += [f"write {one} is lost after {room}" for one in range(number + 1) if not writer.holds(desk, one)]
     return refused, wrong
 
 

@@ -29,6 +29,7 @@ from qa._standing import broken, settled, standing
 
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used
 
+# File synced, renamed, its directory synced, catalog synced: one sign each, by call and path.
 SIGNS = (
     ("F", "sync", r"/\.staging/"),
     ("R", "rename", r"/\.staging/"),
@@ -68,6 +69,8 @@ def run(
                     points += 1
                     reconverged += settled_well
                     violations += wrong
+                    for text in wrong:
+                        progress.console.print(text)
         except NoTracing as error:
             print(error)
             return {"ok": False, "reason": str(error)}

@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from runners.commands import archiving, backfill, demo, explain, export, poll, quarantine, status, verify
 from tickline.errors import TicklineError
@@ -35,6 +36,8 @@ def main() -> NoReturn:
     try:
         app()
     except TicklineError as error:
-        Console(stderr=True).print(f"[red]{type(error).__name__}[/red]: {error}", highlight=False, markup=True)
+        # A message may hold a venue's text: it is neither markup nor wrapped.
+        told = f"[red]{type(error).__name__}[/]: {escape(str(error))}"
+        Console(stderr=True).print(told, highlight=False, soft_wrap=True)
         sys.exit(1)
     sys.exit(0)

@@ -15,15 +15,23 @@ from tickline.workspace import workspace
     description="Every check that did not pass, once, to TICKLINE_ALERTS",
 )
 def failed_checks(context: dg.SensorEvaluationContext, lake: LakeResource) -> dg.SkipReason | dg.SensorResult:
-    """Alert each verdict that did not pass. The cursor moves only past what was delivered."""
-    seen = int(context.cursor or 0)
-    failures = lake.open().catalog.failures_after(seen)
+    """Alert each verdict that did not pass. The cursor moves only past what was delivered.
+
+    Raises RuntimeError where not even the first could be delivered.
+    """
+    failures = lake.open().catalog.failures_after(int(context.cursor or 0))
     if not failures:
         return dg.SkipReason("no check failed since the last look")
+    delivered: list[int] = []
     for verdict_id, verdict in failures:
-        notify(workspace().home, title=f"{verdict.severity}: {verdict.key}", body=_told(verdict))
-        seen = verdict_id
-    return dg.SensorResult(cursor=str(seen), skip_reason=f"{len(failures)} alerts sent")
+        try:
+            notify(workspace().home, title=f"{verdict.severity}: {verdict.key}", body=_told(verdict))
+        except RuntimeError:
+            if not delivered:
+                raise
+            break
+        delivered.append(verdict_id)
+    return dg.SensorResult(cursor=str(delivered[-1]), skip_reason=f"{len(delivered)} of {len(failures)} alerts sent")
 
 
 @dg.run_failure_sensor(

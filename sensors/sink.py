@@ -1,5 +1,6 @@
 """Where alerts go: any service apprise knows, or a file."""
 
+import logging
 import os
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +10,9 @@ import orjson
 
 from tickline.errors import ConfigError
 
+# What apprise logs repeats URLs as they were given, secrets and all.
+logging.getLogger("apprise").setLevel(logging.CRITICAL)
+
 
 def notify(home: Path, *, title: str, body: str) -> None:
     """Deliver an alert to every URL of TICKLINE_ALERTS (comma-separated; default file://alerts.jsonl under the home).
@@ -17,14 +21,17 @@ def notify(home: Path, *, title: str, body: str) -> None:
     repeat the URL, which may hold a secret.
     """
     urls = [url.strip() for url in os.environ.get("TICKLINE_ALERTS", "file://alerts.jsonl").split(",") if url.strip()]
-    services = apprise.Apprise()
+    services, files = apprise.Apprise(), []
     for number, url in enumerate(urls, start=1):
         if url.startswith("file://"):
-            _append(home / url.removeprefix("file://"), title, body)
+            files.append(home / url.removeprefix("file://"))
         elif not services.add(url):
             raise ConfigError(f"TICKLINE_ALERTS: entry {number} is not a URL apprise knows; see its list of services")
     if len(services) and not services.notify(title=title, body=body):
         raise RuntimeError("an alert could not be delivered; it will be tried again")
+    # Last, so that what is tried again does not stand in a file twice.
+    for file in files:
+        _append(file, title, body)
 
 
 def _append(path: Path, title: str, body: str) -> None:

@@ -90,11 +90,15 @@ def make() -> Make:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory, drops: Path, make: Make) -> Path:
-    """A home in which everything of the small universe was made, to be copied."""
+    """A home in which everything of the small universe was made and judged, to be copied."""
+    from expectations.checks import judge_partitions
+
     home = tmp_path_factory.mktemp("made") / "home"
     with pytest.MonkeyPatch.context() as patch:
         here = _entered(UNIVERSE, home, drops, patch)
-        make(here)
+        published = make(here)
+        for venue in here.universe.venues.values():
+            judge_partitions(here.lake, venue, [one for one in published if one.key.venue == venue.name])
         here.lake.catalog.close()
     return home
 

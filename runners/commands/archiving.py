@@ -66,7 +66,7 @@ def _carry_out(
         except TicklineError as error:
             failed[str(publication.key)] = str(error)
     named = [str(publication.key) for publication in chosen]
-    size = sum(publication.bytes for publication in chosen)
+    size = sum(publication.bytes for publication in chosen if str(publication.key) not in failed)
     if json:
         as_json(
             {"dry_run": dry_run, done: [name for name in named if name not in failed], "bytes": size, "failed": failed}

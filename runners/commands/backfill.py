@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import structlog
@@ -12,10 +12,13 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from expectations.suites import SUITES
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
+from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import ConfigError
 from tickline.kpi.freshness import stale_days
 from tickline.kpi.marts import embedded
+from tickline.lake.keys import PartitionKey
 from tickline.pipeline.plan import Standing, State, standings, touches
 from tickline.pipeline.stage import Cadence
 from tickline.workspace import Workspace, workspace
@@ -24,15 +27,16 @@ MARTS = "marts"
 
 
 def backfill(
-    first: Annotated[str, typer.Option("--from", help="From this date (ISO).")] = "",
-    last: Annotated[str, typer.Option("--to", help="To this date (ISO).")] = "",
-    venue: Annotated[str | None, typer.Option(help="Only this venue.")] = None,
+    first: First = "",
+    last: Last = "",
+    venue: OnlyVenue = None,
     stage: Annotated[str | None, typer.Option(help="Only this stage, such as clean_trades, or `marts`.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be made; change nothing.")] = False,
     json: AsJson = False,
 ) -> None:
     """Make every partition that is missing or stale. Interrupted, run it again: it goes on where it was.
 
+    A range brings what its days are made from, such as the evening before an FX session.
     The KPI marts hold all venues' days together: they are brought up to date unless a stage is named.
 
     Example: tickline backfill --from 2026-03-06 --to 2026-03-10 --venue coinsim
@@ -72,12 +76,14 @@ class Holes:
 
 def holes_in(here: Workspace, chosen: Choice) -> Holes:
     """What is missing or stale. Raises ConfigError where the venue or stage is not known."""
-    graph = [one for one in here.graph if chosen.venue in (None, one.venue) and chosen.stage in (None, one.name)]
+    of_venue = [one for one in here.graph if chosen.venue is None or one.venue == known(here, chosen.venue)]
+    graph = [one for one in of_venue if chosen.stage in (None, one.name)]
     if not graph and chosen.stage != MARTS:
-        known = ", ".join(sorted({str(one) for one in here.graph}))
-        raise ConfigError(f"no stage {chosen.stage or '*'} of venue {chosen.venue or '*'}; there are {known}")
-    found = standings(here.lake, graph, first=chosen.first, last=chosen.last)
-    holes = [standing for standing in found if standing.state is not State.FRESH]
+        names = ", ".join(sorted({one.name for one in of_venue} | {MARTS}))
+        raise ConfigError(f"no stage {chosen.stage!r} of venue {chosen.venue or 'any'}; there are {names}")
+    found = standings(here.lake, graph, checked=SUITES)
+    unsettled = [standing for standing in found if standing.state is not State.FRESH]
+    holes = _in_range(unsettled, chosen)
     if chosen.stage not in (None, MARTS):
         return Holes(holes, [])
     days = {
@@ -88,8 +94,31 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
         if touches(period, chosen.first, chosen.last)
     }
     stale = set(stale_days(here.lake, embedded(here.home), days))
-    about_to_change = {hole.period for hole in holes if hole.stage.cadence in (Cadence.DAY, Cadence.SESSION)}
+    about_to_change = {hole.period for hole in holes if hole.state is not State.UNJUDGED}
     return Holes(holes, sorted(stale | (about_to_change & days)))
+
+
+def _in_range(unsettled: list[Standing], chosen: Choice) -> list[Standing]:
+    """What lies in the range and what that is made from; of the weeks it touches, those whose days will be there."""
+    days = [one for one in unsettled if one.stage.cadence is not Cadence.WEEK]
+    weeks = [one for one in unsettled if one.stage.cadence is Cadence.WEEK and _week_touches(one.period, chosen)]
+    picked: list[Standing] = []
+    wanted: set[PartitionKey] = set()
+    left_out: set[PartitionKey] = set()
+    for one in reversed(days):
+        keys = one.stage.keys(one.period)
+        if touches(one.period, chosen.first, chosen.last) or wanted.intersection(keys):
+            picked.append(one)
+            wanted.update(need.key for need in one.stage.needs(one.period))
+        elif one.state is not State.UNJUDGED:
+            left_out.update(keys)
+    whole = [one for one in weeks if not left_out.intersection(need.key for need in one.stage.needs(one.period))]
+    return [*reversed(picked), *whole]
+
+
+def _week_touches(monday: str, chosen: Choice) -> bool:
+    sunday = (date.fromisoformat(monday) + timedelta(days=6)).isoformat()
+    return sunday >= chosen.first and (not chosen.last or monday <= chosen.last)
 
 
 def fill(here: Workspace, holes: Holes, *, quiet: bool) -> list[str]:

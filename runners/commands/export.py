@@ -7,8 +7,10 @@ import polars as pl
 import typer
 
 from runners.commands.answer import AsJson, as_json, people
+from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import ConfigError
 from tickline.lake.schemas import DATASETS, TIMEFRAMES
+from tickline.lake.storage import os_errors_explained
 from tickline.workspace import workspace
 
 # What spreadsheets run, full-width signs included: https://owasp.org/www-community/attacks/CSV_Injection
@@ -19,9 +21,9 @@ def export(
     dataset: Annotated[str, typer.Argument(help="A dataset, or `bars` with --timeframe.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="FILE.csv or FILE.parquet")],
     instrument: Annotated[str | None, typer.Option(help="Only this instrument.")] = None,
-    venue: Annotated[str | None, typer.Option(help="Only this venue.")] = None,
-    first: Annotated[str | None, typer.Option("--from", help="From this date (ISO).")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="To this date (ISO).")] = None,
+    venue: OnlyVenue = None,
+    first: First = "",
+    last: Last = "",
     timeframe: Annotated[str, typer.Option(help=f"With `bars`: {', '.join(TIMEFRAMES)}.")] = "1m",
     json: AsJson = False,
 ) -> None:
@@ -32,11 +34,14 @@ def export(
     name = f"bars_{timeframe}" if dataset == "bars" else dataset
     if name not in DATASETS:
         raise ConfigError(f"no dataset {name!r}; there are {', '.join(DATASETS)}")
-    rows = workspace().lake.dataset(name, venue=venue, first=first, last=last)
+    here = workspace()
+    only = None if venue is None else known(here, venue)
+    rows = here.lake.dataset(name, venue=only, first=first or None, last=last or None)
     if instrument is not None:
         rows = rows.filter(pl.col("instrument") == instrument)
     frame = rows.collect()
-    write_rows(frame, output)
+    with os_errors_explained(f"{output} could not be written", "The lake is as it was"):
+        write_rows(frame, output)
     if json:
         as_json({"dataset": name, "rows": frame.height, "file": str(output)})
     else:

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from runners.commands.answer import AsJson, as_json, people
+from runners.commands.asked import known
 from tickline.errors import ConfigError
 from tickline.lake.schemas import Feed
 from tickline.reference.models import Venue
@@ -29,9 +30,7 @@ def poll(
     Example: tickline poll binance
     """
     here = workspace()
-    if venue not in here.universe.venues:
-        raise ConfigError(f"no venue {venue!r}; there are {', '.join(here.universe.venues)}")
-    written = asyncio.run(_poll(here.universe.venues[venue]))
+    written = asyncio.run(_poll(here.universe.venues[known(here, venue)]))
     if json:
         as_json({"venue": venue, "segments": {kind: [str(path) for path in paths] for kind, paths in written.items()}})
         return

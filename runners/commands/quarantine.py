@@ -6,7 +6,7 @@ import polars as pl
 import typer
 
 from runners.commands.answer import AsJson, as_json, table
-from tickline.errors import ConfigError
+from runners.commands.asked import Day, known
 from tickline.lake.schemas import Feed
 from tickline.workspace import workspace
 
@@ -22,7 +22,7 @@ def _group() -> None:
 def show(
     venue: Annotated[str, typer.Argument(help="The venue.")],
     feed: Annotated[Feed, typer.Argument(help="The feed.")] = Feed.TRADES,
-    day: Annotated[str | None, typer.Option(help="Only this UTC day.")] = None,
+    day: Day = None,
     rule: Annotated[str | None, typer.Option(help="Only rows this rule refused.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="How many rows to show.")] = 20,
     json: AsJson = False,
@@ -32,9 +32,7 @@ def show(
     Example: tickline quarantine show coinsim trades --day 2026-03-06 --rule jump
     """
     here = workspace()
-    if venue not in here.universe.venues:
-        raise ConfigError(f"no venue {venue!r}; there are {', '.join(here.universe.venues)}")
-    refused = here.lake.dataset(f"quarantine_{feed}", venue=venue, first=day, last=day)
+    refused = here.lake.dataset(f"quarantine_{feed}", venue=known(here, venue), first=day, last=day)
     if rule is not None:
         refused = refused.filter(pl.col("rule") == rule)
     counts = refused.group_by("rule", "reason").len().sort("len", "rule", descending=[True, False]).collect()

@@ -1,25 +1,30 @@
 """`tickline status`: stages x dates, what is there, stale or red."""
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
+from expectations.suites import SUITES
 from runners.commands.answer import AsJson, as_json, finish, people, table
+from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.lake.catalog import Verdict
 from tickline.lake.keys import PartitionKey
 from tickline.pipeline.plan import Standing, State, standings
 from tickline.workspace import workspace
 
 _SHOWN_PERIODS = 14
-_MARKS = {State.FRESH: "[green]●[/]", State.STALE: "[yellow]◐[/]", State.MISSING: "[dim]·[/]"}
+_MARKS = {
+    State.FRESH: "[green]●[/]",
+    State.UNJUDGED: "[yellow]○[/]",
+    State.STALE: "[yellow]◐[/]",
+    State.MISSING: "[dim]·[/]",
+}
 _RED, _WARNED = "[red]✗[/]", "[yellow]![/]"
 
 
 def status(
-    venue: Annotated[str | None, typer.Option(help="Only this venue.")] = None,
-    first: Annotated[str, typer.Option("--from", help="From this date (ISO).")] = "",
-    last: Annotated[str, typer.Option("--to", help="To this date (ISO).")] = "",
+    venue: OnlyVenue = None,
+    first: First = "",
+    last: Last = "",
     json: AsJson = False,
 ) -> None:
     """What is there, stale or red. Exit code 1 where anything is missing, stale or red.
@@ -27,8 +32,8 @@ def status(
     Example: tickline status --venue coinsim --from 2026-03-06
     """
     here = workspace()
-    graph = [stage for stage in here.graph if venue in (None, stage.venue)]
-    found = standings(here.lake, graph, first=first, last=last)
+    graph = [stage for stage in here.graph if venue is None or stage.venue == known(here, venue)]
+    found = standings(here.lake, graph, first=first, last=last, checked=SUITES)
     keys = [key for standing in found for key in standing.stage.keys(standing.period)]
     verdicts = here.lake.catalog.verdicts_on(here.lake.catalog.currents(keys).values())
     red = [verdict for verdict in verdicts if not verdict.passed and verdict.severity == "ERROR"]
@@ -79,7 +84,8 @@ def _draw(found: list[Standing], verdicts: list[Verdict]) -> None:
             earlier = f" (+{len(row) - len(shown)} earlier)" if len(row) > len(shown) else ""
             people.print(f"  {stage:<14} {marks}  {shown[0].period} .. {shown[-1].period}{earlier}", highlight=False)
     people.print(
-        f"\n{_MARKS[State.FRESH]} there   {_MARKS[State.STALE]} stale   {_MARKS[State.MISSING]} missing   "
+        f"\n{_MARKS[State.FRESH]} there   {_MARKS[State.UNJUDGED]} not checked   {_MARKS[State.STALE]} stale   "
+        f"{_MARKS[State.MISSING]} missing   "
         f"{_RED} failed its checks   {_WARNED} warned\n"
     )
     stale = [standing for standing in found if standing.state is State.STALE]

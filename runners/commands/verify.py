@@ -26,10 +26,10 @@ def verify(
     Example: tickline verify --rebuild bars_1m/coinsim/2026-03-06
     """
     here = workspace()
+    # First, because reading every object takes its time.
+    entries = {} if rebuilt is None else {"rebuilt": _rebuilt(here, PartitionKey.parse(rebuilt))}
     wrong = _wrong(here, quiet=json)
-    answer: dict[str, Any] = {"objects": len(here.lake.catalog.objects()), "wrong": wrong}
-    if rebuilt is not None:
-        answer["rebuilt"] = _rebuilt(here, PartitionKey.parse(rebuilt))
+    answer: dict[str, Any] = {"objects": len(here.lake.catalog.objects()), "wrong": wrong, **entries}
     if json:
         as_json(answer)
     else:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tickline.lake.catalog import ObjectState
+from tickline.lake.catalog import ObjectState, Verdict, utc_now
 from tickline.lake.keys import PartitionKey
 from tickline.pipeline.graph import find
 from tickline.pipeline.plan import State, standing, standings, touches
@@ -140,6 +140,51 @@ def test_equal_rows_from_a_file_written_anew_reach_nothing(
     for day in ("2026-03-07", DAY, "2026-03-09"):
         materialise(here.lake, find(graph, "desk", "raw_trades"), day, run="again")
     assert [one for one in standings(here.lake, graph) if one.state is not State.FRESH] == []
+
+
+def test_what_no_check_has_judged_yet_is_told_apart(small: Workspace, make: Make, drop: Callable[..., object]) -> None:
+    make(small, venue="desk", upto="clean_trades")
+    clean = find(small.graph, "desk", "clean_trades")
+    seen = standing(small.lake, clean, DAY, checked={"clean_trades"})
+    assert (seen.state, seen.why) == (State.UNJUDGED, "its checks did not end")
+    assert standing(small.lake, clean, DAY).state is State.FRESH
+    current = small.lake.catalog.current(PartitionKey("clean_trades", "desk", DAY))
+    assert current is not None
+    verdict = Verdict(
+        current.key,
+        current.sha256,
+        "clean_trades",
+        "0",
+        passed=True,
+        severity="ERROR",
+        evaluated_at=utc_now(),
+        metrics={},
+    )
+    small.lake.catalog.record_verdicts([verdict])
+    assert standing(small.lake, clean, DAY, checked={"clean_trades"}).state is State.FRESH
+    # A verdict is on the very content: other rows are not judged by it.
+    drop(small.home.parent / "drop", DAY, late=1)
+    materialise(small.lake, find(small.graph, "desk", "raw_trades"), DAY, run="again")
+    materialise(small.lake, clean, DAY, run="again")
+    assert standing(small.lake, clean, DAY, checked={"clean_trades"}).state is State.UNJUDGED
+
+
+def test_a_file_that_is_gone_leaves_what_the_lake_holds(small: Workspace, make: Make, tmp_path: Path) -> None:
+    make(small, venue="desk")
+    for path in (small.home.parent / "drop").iterdir():
+        path.unlink()
+    assert {one for one in unsettled(small) if one.startswith("desk/")} == set()
+    raw = replace(find(small.graph, "desk", "raw_trades"), code="other", config={})
+    assert standing(small.lake, raw, DAY).state is State.FRESH
+
+
+def test_a_broken_file_is_the_reason_of_its_days_and_hides_no_other(small: Workspace, make: Make) -> None:
+    make(small)
+    (small.home.parent / "drop" / "2026-03-07.csv").write_text("")
+    why = unsettled(small)
+    broken = {one for one, reason in why.items() if "2026-03-07.csv: empty; its delivery was cut short" in reason}
+    assert broken == {"desk/raw_trades/2026-03-07", "desk/raw_trades/2026-03-08"}
+    assert not any(one.startswith("sim/") or one.startswith("desk/raw_trades/2026-03-09") for one in why)
 
 
 @pytest.mark.parametrize(

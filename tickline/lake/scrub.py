@@ -46,13 +46,15 @@ def scrub(lake: Lake) -> Iterator[Finding | None]:
 
 
 def sweep(lake: Lake) -> list[str]:
-    """Remove objects that no publication names or that expired, and staged files, untouched for a day.
+    """Put the view right, and remove objects that no publication names or that expired, and staged files.
 
-    They are what a crash leaves between storing and committing, or between expiring and deleting. Only a directory
-    lake is swept; a bucket has lifecycle rules for it.
+    They are what a crash leaves between storing and committing, or between expiring and deleting; what was touched
+    within a day stays. Only a directory lake is swept; a bucket has lifecycle rules for it.
     """
     if not isinstance(lake.storage, DirectoryStorage):
         return []
+    if lake.view is not None:
+        lake.view.rebuild(lake.catalog)
     root = lake.storage.root
     oldest = time.time() - UNNAMED_FOR_SECONDS
     staged = [path for path in (root / ".staging").iterdir() if path.stat().st_mtime < oldest]

@@ -4,10 +4,9 @@ It is never read by Tickline itself and can be rebuilt from the catalog at any t
 """
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
-from tickline.lake.catalog import ObjectState, Publication
+from tickline.lake.catalog import Catalog, ObjectState, Publication
 from tickline.lake.codec import partition_path
 from tickline.lake.storage import Storage, object_name, os_errors_explained
 
@@ -25,7 +24,8 @@ class View:
         target = os.path.relpath(self._storage.uri(object_name(publication.sha256)), link.parent)
         if link.is_symlink() and os.readlink(link) == target:  # noqa: PTH115
             return
-        fresh = link.with_name(f".{publication.sha256[:16]}.{os.getpid()}")
+        # Always the same name: what a crash leaves of it, the next try removes.
+        fresh = link.with_name(f".{publication.sha256[:16]}")
         with os_errors_explained(f"{link} could not be linked", f"{publication.key} itself is published"):
             link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             fresh.unlink(missing_ok=True)
@@ -38,16 +38,20 @@ class View:
         with os_errors_explained(f"{link} could not be removed", "Its object is still in the lake"):
             link.unlink(missing_ok=True)
 
-    def rebuild(self, published: Iterable[Publication]) -> int:
-        """Make the view show exactly those publications whose bytes are here; returns how many stale links went."""
-        wanted = set()
-        for publication in published:
-            if publication.state is ObjectState.PRESENT:
-                self.show(publication)
-                wanted.add(self._link(publication))
-        stale = [link for link in self.root.rglob("*") if link.is_symlink() and link not in wanted]
+    def rebuild(self, catalog: Catalog) -> int:
+        """Make the view show exactly the current publications whose bytes are here; returns how many links went.
+
+        Others may publish meanwhile: links are listed before the catalog is asked, and each publication is read just
+        before it is shown.
+        """
+        stale = set(self.root.rglob("*.parquet"))
+        for key in catalog.everything():
+            for publication in catalog.currents([key]).values():
+                if publication.state is ObjectState.PRESENT:
+                    self.show(publication)
+                    stale.discard(self._link(publication))
         for link in stale:
-            link.unlink()
+            link.unlink(missing_ok=True)
         return len(stale)
 
     def _link(self, publication: Publication) -> Path:

@@ -1,9 +1,10 @@
 """What is there, what is missing and what is stale, and why."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tickline.errors import SourceError
 from tickline.lake.catalog import Input, ObjectState, Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
@@ -15,7 +16,11 @@ class State(StrEnum):
 
     MISSING = "missing"  # some of its partitions were never published
     STALE = "stale"  # made from other inputs, code or configuration than there are now
+    UNJUDGED = "unjudged"  # as it should be, but a run ended before its checks did
     FRESH = "fresh"
+
+
+_MADE = (State.FRESH, State.UNJUDGED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,32 +33,35 @@ class Standing:
     why: str = ""
 
 
-def standing(lake: Lake, stage: Stage, period: str) -> Standing:
-    """How one period stands, seen from its direct inputs as they are now."""
+def standing(lake: Lake, stage: Stage, period: str, *, checked: Container[str] = ()) -> Standing:
+    """How one period stands, seen from its direct inputs as they are now. `checked` are the datasets with checks."""
     keys = {need.key for need in stage.needs(period)} | set(stage.keys(period))
     current = lake.catalog.currents(keys)
     own = [current[key] for key in stage.keys(period) if key in current]
-    recorded = lake.catalog.inputs_of_all(own)
-    return _judge(lake, stage, period, current=current, recorded=recorded)
+    seen = _Seen(current, lake.catalog.inputs_of_all(own), _unjudged(lake, own, checked))
+    return _judge(lake, stage, period, seen)
 
 
-def standings(lake: Lake, graph: Iterable[Stage], *, first: str = "", last: str = "9") -> list[Standing]:
-    """How every period from `first` to `last` stands, stage by stage.
+def standings(
+    lake: Lake, graph: Iterable[Stage], *, first: str = "", last: str = "9", checked: Container[str] = ()
+) -> list[Standing]:
+    """How every period from `first` to `last` stands, stage by stage. `checked` are the datasets with checks.
 
     A period whose inputs are themselves missing or stale is stale too: rebuilding them may change it.
     """
     current = lake.catalog.everything()
     recorded = lake.catalog.inputs_of_all(current.values())
+    seen = _Seen(current, recorded, _unjudged(lake, current.values(), checked))
     found: list[Standing] = []
     unsettled: set[PartitionKey] = set()
     for stage in graph:
         for period in stage.periods:
-            judged = _judge(lake, stage, period, current=current, recorded=recorded)
-            if judged.state is State.FRESH:
+            judged = _judge(lake, stage, period, seen)
+            if judged.state in _MADE:
                 upstream = next((need.key for need in stage.needs(period) if need.key in unsettled), None)
                 if upstream is not None:
                     judged = Standing(stage, period, State.STALE, f"{upstream} is missing or stale")
-            if judged.state is not State.FRESH:
+            if judged.state not in _MADE:
                 unsettled.update(stage.keys(period))
             if touches(period, first, last):
                 found.append(judged)
@@ -67,31 +75,59 @@ def touches(period: str, first: str, last: str) -> bool:
     return first[: len(period)] <= period <= last[: len(period)] if last else first[: len(period)] <= period
 
 
-def _judge(
-    lake: Lake,
-    stage: Stage,
-    period: str,
-    *,
-    current: Mapping[PartitionKey, Publication],
-    recorded: Mapping[int, list[Input]],
-) -> Standing:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the catalog says: current publications, what they were made from, and which no check judged to the end."""
+
+    current: Mapping[PartitionKey, Publication]
+    recorded: Mapping[int, list[Input]]
+    unjudged: Set[PartitionKey]
+
+
+def _unjudged(lake: Lake, published: Iterable[Publication], checked: Container[str]) -> set[PartitionKey]:
+    having = {publication.key: publication for publication in published if publication.key.dataset in checked}
+    return having.keys() - {verdict.key for verdict in lake.catalog.verdicts_on(having.values())}
+
+
+def _judge(lake: Lake, stage: Stage, period: str, seen: _Seen) -> Standing:
     own = []
     for key in stage.keys(period):
-        if key not in current:
+        if key not in seen.current:
             return Standing(stage, period, State.MISSING)
-        if current[key].state is ObjectState.LOST:
+        if seen.current[key].state is ObjectState.LOST:
             return Standing(stage, period, State.MISSING, f"the object of {key} is lost")
-        own.append(current[key])
-    if any(publication.code != stage.code for publication in own):
-        return Standing(stage, period, State.STALE, "code changed")
-    needed = {need.key: current[need.key] for need in stage.needs(period) if need.key in current}
-    sources = stage.sources(period) if stage.sources is not None else ()
+        own.append(seen.current[key])
+    why = _why_stale(lake, stage, period, own, seen)
+    if why:
+        return Standing(stage, period, State.STALE, why)
+    if any(key in seen.unjudged for key in stage.keys(period)):
+        return Standing(stage, period, State.UNJUDGED, "its checks did not end")
+    return Standing(stage, period, State.FRESH)
+
+
+def _why_stale(lake: Lake, stage: Stage, period: str, own: Sequence[Publication], seen: _Seen) -> str:
+    try:
+        sources = stage.sources(period) if stage.sources is not None else ()
+    except SourceError as error:
+        return str(error)
+    needed = {need.key: seen.current[need.key] for need in stage.needs(period) if need.key in seen.current}
     now = made_from(stage, Inputs(lake, needed), sources)
     for publication in own:
-        then = recorded[publication.id]
+        then = seen.recorded[publication.id]
+        if _only_forgotten(then, now):
+            continue
+        if publication.code != stage.code:
+            return "code changed"
         if then != now:
-            return Standing(stage, period, State.STALE, _difference(then, now))
-    return Standing(stage, period, State.FRESH)
+            return _difference(then, now)
+    return ""
+
+
+def _only_forgotten(then: Iterable[Input], now: Iterable[Input]) -> bool:
+    """Whether sources are gone and none is new: the lake keeps what they said, for it cannot be read again."""
+    before = {made for made in then if made.kind == "source"}
+    after = {made for made in now if made.kind == "source"}
+    return after < before
 
 
 def _difference(then: list[Input], now: list[Input]) -> str:

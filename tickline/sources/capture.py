@@ -13,11 +13,12 @@ from typing import Self
 import polars as pl
 from pydantic import ValidationError
 
-from tickline.errors import ConfigError
+from tickline.errors import ConfigError, SourceError
 from tickline.lake.schemas import MARKETS, NS, RAW, Feed, Schema
 from tickline.reference.calendars import SessionCalendar
 from tickline.reference.models import Declared, SourceSpec, Venue
 from tickline.sources.market_records import told_by_venue
+from tickline.sources.rows import line_number
 from tickline.sources.segments import COLUMNS, Kind, Page, described, segments
 from tickline.sources.source import Batch, SourceObject
 
@@ -62,11 +63,11 @@ class Capture:
     def batches(self, source_object: SourceObject, day: date, *, cursor: str | None = None) -> Iterator[Batch]:
         """See Source. A cursor is the number of pages read."""
         segment = described(Path(source_object.uri))
-        read, rows, pages = int(cursor or 0), 0, list[Page]()
+        read, rows, pages = line_number(cursor), 0, list[Page]()
         first = read
         for page in segment.pages(start=read):
             pages.append(page)
-            read, rows = read + 1, rows + len(page.columns["defect"])
+            read, rows = read + 1, rows + max(map(len, page.columns.values()))
             if rows >= _BATCH_ROWS:
                 yield Batch(self._frame(pages, day, first=first), str(read))
                 first, rows, pages = read, 0, []
@@ -79,8 +80,14 @@ class Capture:
         cursors = kept[-1].cursors() if kept else {}
         start = datetime(day.year, day.month, day.day, tzinfo=UTC)
         begins, ends = _ns(start), _ns(start + timedelta(days=1))
-        covers = [cursors.get(instrument, {"covers": (ends, begins)})["covers"] for instrument in self.instruments]
-        return all(covered_from <= begins and covered_to >= ends for covered_from, covered_to in covers)
+
+        def covers_day(cursor: object) -> bool:
+            match cursor:
+                case {"covers": [int(covered_from), int(covered_to)]}:
+                    return covered_from <= begins and covered_to >= ends
+            return False
+
+        return all(covers_day(cursors.get(instrument)) for instrument in self.instruments)
 
     def _frame(self, pages: Sequence[Page], day: date, *, first: int) -> pl.DataFrame:
         rows = read_pages(_KIND[self.feed], pages, first=first).filter(pl.col("day") == day)
@@ -183,7 +190,10 @@ def _rows(kind: Kind, page: Page, delivery: int) -> pl.DataFrame:
         pl.lit(value).cast(dtype).alias(name) for name, (value, dtype) in of_page.items() if name not in schema
     ]
     times = [pl.col(name).cast(NS) for name in ("ts_event", "ts_open") if name in schema]
-    return pl.DataFrame(dict(page.columns), schema=schema).with_columns(constants + times)
+    try:
+        return pl.DataFrame(dict(page.columns), schema=schema).with_columns(constants + times)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        raise SourceError(f"a page of {kind} of {page.symbol} has other columns than ours: {error}") from error
 
 
 def _levels(rows: pl.DataFrame) -> pl.DataFrame:

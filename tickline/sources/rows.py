@@ -61,7 +61,8 @@ def raw_rows(frame: pl.DataFrame, feed: Feed) -> pl.DataFrame:
 
 def quoted(name: str) -> pl.Expr:
     """The beginning of a column's value, to be quoted in a defect."""
-    return pl.col(name).cast(pl.String, strict=False).fill_null("").str.slice(0, LONGEST_QUOTED)
+    # A time may be too far away to be written as a date; its number can always be.
+    return pl.col(name).to_physical().cast(pl.String, strict=False).fill_null("").str.slice(0, LONGEST_QUOTED)
 
 
 def divided(frame: pl.DataFrame, divisors: Mapping[str, float]) -> pl.DataFrame:

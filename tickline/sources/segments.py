@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import tempfile
+import zlib
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -93,16 +94,19 @@ class Segment:
     def pages(self, *, start: int = 0) -> Iterator[Page]:
         """The pages from the given one on.
 
-        Raises SourceError where the file is missing or its bytes are not those it is named by.
+        Raises SourceError where the file is missing, its bytes are not those it is named by, or they hold no pages.
         """
         for number, line in enumerate(self._lines()):
             if number >= start and "cursors" not in line:
-                yield Page(**line)
+                yield self._page(line)
 
     def cursors(self) -> dict[str, Any]:
         """Where polling stood, by symbol, when the segment was written. Raises SourceError as `pages` does."""
-        (last,) = deque(self._lines(), maxlen=1)
-        return dict(last["cursors"])
+        last = deque(self._lines(), maxlen=1)
+        cursors = last[0].get("cursors") if last else None
+        if not isinstance(cursors, dict):
+            raise SourceError(f"segment {self.path} does not end with cursors; move it away and capture again")
+        return cursors
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         try:
@@ -111,11 +115,36 @@ class Segment:
             raise SourceError(f"segment {self.path} cannot be read: {error.strerror}") from error
         if found != self.sha256:
             raise SourceError(f"segment {self.path} is damaged: its bytes hash to {found}; restore it from the archive")
-        with gzip.open(self.path) as stream:
-            while line := stream.readline(MAX_LINE_BYTES + 1):
-                if len(line) > MAX_LINE_BYTES:
-                    raise SourceError(f"segment {self.path} has a line of more than {MAX_LINE_BYTES} bytes")
-                yield orjson.loads(line)
+        try:
+            with gzip.open(self.path) as stream:
+                while line := stream.readline(MAX_LINE_BYTES + 1):
+                    if len(line) > MAX_LINE_BYTES:
+                        raise SourceError(f"segment {self.path} has a line of more than {MAX_LINE_BYTES} bytes")
+                    parsed = orjson.loads(line)
+                    if not isinstance(parsed, dict):
+                        raise SourceError(f"segment {self.path} has a line that is no page; move it away")
+                    yield parsed
+        except (OSError, EOFError, zlib.error, ValueError) as error:
+            raise SourceError(f"segment {self.path} was not written by this program: {error}; move it away") from error
+
+    def _page(self, line: dict[str, Any]) -> Page:
+        try:
+            page = Page(**line)
+            times = (page.ts_recv, page.since, page.ts_event or 0)
+            numbers = (page.status, page.nonce or 0, *times)
+            texts = (page.symbol, page.url, page.body, page.timeframe or "")
+            sound = (
+                all(type(number) is int and abs(number) < 2**63 for number in numbers)
+                and all(abs(time) < 2**62 for time in times)
+                and all(isinstance(text, str) for text in texts)
+                and all(isinstance(values, list) for values in page.columns.values())
+                and len({len(values) for values in page.columns.values()}) == 1
+            )
+        except (TypeError, AttributeError):
+            sound = False
+        if not sound:
+            raise SourceError(f"segment {self.path} has a page of another form: {str(line)[:80]}; move it away")
+        return page
 
 
 def segments(folder: Path) -> list[Segment]:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 import polars as pl
 from pydantic import Field, PositiveFloat, model_validator
 
-from tickline.errors import ConfigError, SourceError
+from tickline.errors import ConfigError, SchemaDrift, SourceError
 from tickline.lake.schemas import RAW, Feed
 from tickline.reference.clocks import Zone
 from tickline.reference.models import Declared, SourceSpec, Venue
@@ -20,7 +20,8 @@ from tickline.sources.source import Batch, SourceObject
 from tickline.sources.table_readers import DEFECT, READERS, RECORD, Format, Shape
 
 NS_PER = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-LATEST_NS = 2**63
+LATEST_NS = 2**63 - 2 * 86_400 * 10**9
+"""No time lies this far from 1970 or further: no conversion between time zones leaves what 64 bits hold."""
 
 _GIVEN = {"ts_event", "ts_recv", "delivery", "defect"}
 
@@ -137,9 +138,36 @@ def _raw_pieces(
     try:
         for piece in READERS[settings.format][0](path, shape, piece_size):
             if piece.end > skip:
+                _check_types(path, piece.frame.schema, settings)
                 yield _raw(piece.frame.filter(pl.col(RECORD) >= skip), settings, feed), piece.end
     except pl.exceptions.PolarsError as error:
         raise SourceError(f"{path}: its columns cannot be read as they are mapped: {error}") from error
+
+
+def _check_types(path: Path, schema: pl.Schema, settings: Settings) -> None:
+    """Raise SchemaDrift where a column's type is none that a time or a value of a tick can be read from."""
+    drift = [
+        f"{time.source} is {dtype}, not a time as declared"
+        for time in settings.times.values()
+        if not _tells_time(time, dtype := schema[time.source])
+    ]
+    drift += [
+        f"{column.source} is {dtype}, neither number nor text"
+        for column in settings.columns.values()
+        if column.source is not None and not _tells_value(dtype := schema[column.source])
+    ]
+    if drift:
+        raise SchemaDrift(f"{path}: has columns of other types than declared: {', '.join(drift)}; correct the mapping")
+
+
+def _tells_time(time: Time, dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.String | pl.Null):
+        return True
+    return dtype.is_numeric() if time.unit is not None else isinstance(dtype, pl.Datetime) and time.format is None
+
+
+def _tells_value(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or isinstance(dtype, pl.String | pl.Categorical | pl.Enum | pl.Boolean | pl.Null)
 
 
 def _raw(records: pl.DataFrame, settings: Settings, feed: Feed) -> pl.DataFrame:
@@ -169,23 +197,26 @@ def _value(column: Column) -> pl.Expr:
 
 def _instant(time: Time, dtype: pl.DataType) -> pl.Expr:
     """A time as a UTC instant in ns; null where it is none."""
-    value = pl.col(time.source)
-    zone = str(time.time_zone) if time.time_zone is not None else "UTC"
+    value, zone = pl.col(time.source), str(time.time_zone or "UTC")
     if time.unit is not None:
-        number = value.cast(pl.Decimal(38, 9), strict=False)
-        largest = LATEST_NS // NS_PER[time.unit]
-        sane = pl.when((number > -largest) & (number < largest)).then(number)
-        return (
-            (sane * NS_PER[time.unit]).cast(pl.Int64, strict=False).cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
-        )
-    if dtype == pl.String:
-        text = value.str
-        if time.time_zone is None:
-            return text.to_datetime(time.format, time_unit="ns", time_zone="UTC", strict=False)
-        return _utc(text.to_datetime(time.format, time_unit="ns", strict=False), zone)
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None:
-        return value.dt.cast_time_unit("ns").dt.convert_time_zone("UTC")
-    return _utc(value.cast(pl.Datetime("ns")), zone)
+        return _utc(_since_1970(value, time.unit), zone)
+    if isinstance(dtype, pl.Datetime):
+        return _utc(_since_1970(value.to_physical(), dtype.time_unit), "UTC" if dtype.time_zone else zone)
+    offset = "UTC" if time.time_zone is None else None  # then the text itself says how far from UTC it is
+    text = value.cast(pl.String).str
+    # Read in nanoseconds alone, a date of another age would come out as one of ours.
+    coarse = text.to_datetime(time.format, time_unit="us", time_zone=offset, strict=False).dt.replace_time_zone(None)
+    exact = text.to_datetime(time.format, time_unit="ns", time_zone=offset, strict=False).dt.replace_time_zone(None)
+    largest = LATEST_NS // NS_PER["us"]
+    return _utc(pl.when(coarse.to_physical().is_between(-largest, largest)).then(exact), zone)
+
+
+def _since_1970(value: pl.Expr, unit: str) -> pl.Expr:
+    """A number of some unit as a naive time in ns; null where it is none or too far away."""
+    number = value.cast(pl.Decimal(38, 9), strict=False)
+    largest = LATEST_NS // NS_PER[unit]
+    sane = pl.when((number > -largest) & (number < largest)).then(number)
+    return (sane * NS_PER[unit]).cast(pl.Int64, strict=False).cast(pl.Datetime("ns"))
 
 
 def _utc(local: pl.Expr, zone: str) -> pl.Expr:

@@ -1,0 +1,29 @@
+"""What a command is asked about: a range of dates, and venues, checked before any work."""
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from tickline.errors import ConfigError
+from tickline.workspace import Workspace
+
+
+def _iso(text: str | None) -> str | None:
+    try:
+        return date.fromisoformat(text).isoformat() if text else text
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a date; write it as 2026-03-06") from None
+
+
+First = Annotated[str, typer.Option("--from", help="From this date (ISO).", callback=_iso)]
+Last = Annotated[str, typer.Option("--to", help="To this date (ISO).", callback=_iso)]
+Day = Annotated[str | None, typer.Option(help="Only this UTC day.", callback=_iso)]
+OnlyVenue = Annotated[str | None, typer.Option(help="Only this venue.")]
+
+
+def known(here: Workspace, venue: str) -> str:
+    """The venue, where the configuration has it. Raises ConfigError where not."""
+    if venue not in here.universe.venues:
+        raise ConfigError(f"no venue {venue!r}; there are {', '.join(here.universe.venues)}")
+    return venue

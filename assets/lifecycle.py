@@ -108,7 +108,6 @@ def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Loo
         specs=specs,
         check_specs=checks,
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
-        retry_policy=dg.RetryPolicy(max_retries=1, delay=2) if stage.sources else None,
         pool=f"{look.group}",
         op_tags={"dagster/max_runtime": "3600"},
     )

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 import dagster as dg
+from dagster._core.events import RunFailureReason
 from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
 
 from assets.lifecycle import FILL_TAGS, asset_key
@@ -52,7 +53,7 @@ def run_fills(
 ) -> Iterator[list[str]]:
     """Carry out the fills one after another; yields for each what failed in it, none where all was made.
 
-    Interrupted, it has published all it finished; planning again finds the rest.
+    Raises KeyboardInterrupt where it was interrupted: it has published all it finished, planning again finds the rest.
     """
     job = definitions.resolve_implicit_global_asset_job_def()
     for fill in planned:
@@ -66,6 +67,8 @@ def run_fills(
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
+        if any(_interrupted(event) for event in result.all_events):
+            raise KeyboardInterrupt
         yield [_told(event) for event in result.all_events if event.is_step_failure]
 
 
@@ -79,6 +82,11 @@ def _fill(holes: list[Standing]) -> Fill:
         assets=tuple(asset_key(stage.venue, dataset) for stage in of_stages.values() for dataset in stage.datasets),
         span=None if periods[0] == WHOLE else (min(periods), max(periods)),
     )
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    # Dagster reports an interrupt as a failure of the run, and goes on to whatever comes after it.
+    return event.is_job_failure and event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION
 
 
 def _told(event: dg.DagsterEvent) -> str:

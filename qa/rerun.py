@@ -4,12 +4,10 @@ The rebuilds run in other processes, with other hash seeds, numbers of threads a
 catalog recorded. The recorded universe is left out, and the figure says so, where its data is not at hand.
 """
 
-import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from qa._workers import workers
 from tickline.errors import TicklineError
 from tickline.lake.lake import Lake, open_lake
 from tickline.pipeline.graph import stages
@@ -28,7 +27,6 @@ from tickline.universe import load_universe
 
 CONFIG = Path(__file__).parent.parent / "config"
 SMALL = ("nysim", "oanda")
-WORKERS = 2
 
 BUILDING = {"PYTHONHASHSEED": "0", "POLARS_MAX_THREADS": "2", "TZ": "UTC"}
 REBUILDING = (
@@ -103,9 +101,8 @@ def build_again(lake: Lake, stage: Stage, period: str) -> list[str]:
 
 
 def _in_processes(work: Work, places: list[Place], environment: Mapping[str, str]) -> list[Outcome]:
-    """Do the work on every venue, each in one of WORKERS processes started in an environment."""
-    spawn = multiprocessing.get_context("spawn")
-    with _environment(environment), ProcessPoolExecutor(WORKERS, mp_context=spawn) as pool:
+    """Do the work on every venue, in processes started in an environment."""
+    with workers(environment) as pool:
         named = {pool.submit(_all_periods, work, place): place.venue for place in places}
         outcomes = []
         for future in as_completed(named):
@@ -134,15 +131,3 @@ def _all_periods(work: Work, place: Place) -> Outcome:
 @cache
 def _graph(config: Path) -> list[Stage]:
     return stages(load_universe(config), today=datetime.now(UTC).date())
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """The variables, set for processes started meanwhile."""
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

@@ -492,7 +492,8 @@ def open_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def _on_error(context: ExceptionContext) -> None:
-        if not context.is_pre_ping:
+        # An interrupt is no failure of the catalog: it goes on as it is.
+        if not context.is_pre_ping and isinstance(context.original_exception, Exception):
             reason = str(context.original_exception).partition("\n")[0]
             raise LakeError(
                 f"catalog {engine.url!r} failed: {reason}. See that the disk has room and the "

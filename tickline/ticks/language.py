@@ -202,7 +202,7 @@ def _fold(node: ast.expr, algebra: _Algebra[T]) -> T:  # noqa: PLR0911 - one ret
         case ast.BinOp(left=left, op=op, right=right):
             return algebra.arithmetic(ARITHMETIC[type(op)], _fold(left, algebra), _fold(right, algebra))
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return algebra.arithmetic(operator.sub, algebra.number(0.0), _fold(operand, algebra))
+            return algebra.call("minus", _fold(operand, algebra))
         case ast.UnaryOp(operand=operand):
             return algebra.negate(_fold(operand, algebra))
         case ast.BoolOp(op=op, values=values):
@@ -234,6 +234,14 @@ def _seconds(ns: int, midnight: int) -> float:
     return float(whole - midnight) + float(rest) / 1e9
 
 
+def _spread(number: pl.Expr) -> pl.Expr:
+    """A number that is the same for every row, as a column; a column as it is.
+
+    With a single number Polars multiplies by the reciprocal instead of dividing, and takes a zero for nothing to add.
+    """
+    return number if number.meta.root_names() else number.gather(pl.int_range(pl.len()) * 0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Frames:
     """The language over whole columns."""
@@ -247,7 +255,7 @@ class _Frames:
         return self.columns[name]
 
     def arithmetic(self, apply: Operation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
-        result: pl.Expr = apply(left, right)
+        result: pl.Expr = apply(_spread(left), _spread(right))
         return result
 
     def compare(self, test: Operation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
@@ -276,7 +284,9 @@ class _Frames:
                 return first.is_finite()
             case "abs":
                 return first.abs()
-        steps = first / arguments[1]
+            case "minus":
+                return -first
+        steps = _spread(first) / _spread(arguments[1])
         away = (steps - (steps + 0.5).floor()).abs()
         return (away - steps.abs() * GRID_ROUNDING).fill_nan(None) > GRID_TOLERANCE
 
@@ -337,7 +347,12 @@ class _Rows:
     def call(self, function: str, *arguments: Closure) -> Closure:
         if function == "missing":
             return lambda row: arguments[0](row) is None
-        known: dict[str, Callable[..., Any]] = {"finite": math.isfinite, "abs": abs, "off_grid": _off_grid}
+        known: dict[str, Callable[..., Any]] = {
+            "finite": math.isfinite,
+            "abs": abs,
+            "minus": operator.neg,
+            "off_grid": _off_grid,
+        }
         return _strict(known[function], *arguments)
 
 

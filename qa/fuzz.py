@@ -84,7 +84,8 @@ def _portion(part: str, count: int, number: int, seed: int) -> list[Failure]:
     warnings.simplefilter("ignore")  # of Python about the expressions, of zipfile about names given twice
     faulthandler.dump_traceback_later(STUCK_SECONDS, exit=True)
     with tempfile.TemporaryDirectory() as folder:
-        attempts = PARTS[part][0](random.Random(f"{seed} {part} {number}"), count, Path(folder))
+        rng = random.Random(f"{seed} {part} {number}")  # noqa: S311 - repeatable on purpose
+        attempts = PARTS[part][0](rng, count, Path(folder))
     faulthandler.cancel_dump_traceback_later()
     assert attempts.inputs == count, "every input that is counted was tried"
     return attempts.failures

@@ -234,12 +234,24 @@ def _seconds(ns: int, midnight: int) -> float:
     return float(whole - midnight) + float(rest) / 1e9
 
 
-def _spread(number: pl.Expr) -> pl.Expr:
-    """A number that is the same for every row, as a column; a column as it is.
+def _level(left: pl.Expr, right: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
+    """Two operands; where one is a column and the other a single number, that number for every row.
 
-    With a single number Polars multiplies by the reciprocal instead of dividing, and takes a zero for nothing to add.
+    Between a column and a single number Polars multiplies by the reciprocal instead of dividing, and takes zero for
+    nothing to add: that is off by a last place, or by the sign of a zero, from what it does between two columns.
     """
-    return number if number.meta.root_names() else number.gather(pl.int_range(pl.len()) * 0)
+    single = [not operand.meta.root_names() for operand in (left, right)]
+    if single == [True, False]:
+        return _repeated(left), right
+    if single == [False, True]:
+        return left, _repeated(right)
+    return left, right
+
+
+def _repeated(number: pl.Expr) -> pl.Expr:
+    # What only repeats a number (`repeat`, `when`, `gather`) Polars takes for a single one again.
+    ones = (pl.int_range(pl.len()) >= 0).cast(pl.Float64)
+    return number * ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,7 +267,7 @@ class _Frames:
         return self.columns[name]
 
     def arithmetic(self, apply: Operation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
-        result: pl.Expr = apply(_spread(left), _spread(right))
+        result: pl.Expr = apply(left, right) if apply is operator.mul else apply(*_level(left, right))
         return result
 
     def compare(self, test: Operation, left: pl.Expr, right: pl.Expr) -> pl.Expr:
@@ -286,7 +298,8 @@ class _Frames:
                 return first.abs()
             case "minus":
                 return -first
-        steps = _spread(first) / _spread(arguments[1])
+        value, step = _level(*arguments)
+        steps = value / step
         away = (steps - (steps + 0.5).floor()).abs()
         return (away - steps.abs() * GRID_ROUNDING).fill_nan(None) > GRID_TOLERANCE
 

@@ -29,8 +29,16 @@ SCANS: dict[Scan, tuple[frozenset[Feed], frozenset[str]]] = {
 }
 """The rules that need more than one row: the feeds each can judge and the parameters it reads."""
 
-CONFIRMS = frozenset({"order_confirm", "jump_confirm"})
-"""Parameters that say how many rows a scan may hold."""
+_CONFIRM, _SPAN, _COUNT = (1, MAX_CONFIRM), (0, 1e9), (1, 1e9)
+LIMITS = {
+    "order_confirm": _CONFIRM,
+    "jump_confirm": _CONFIRM,
+    "order_tolerance_s": _SPAN,
+    "frozen_s": _SPAN,
+    "silence_s": _SPAN,
+    "frozen_rows": _COUNT,
+}
+"""Between what a scan's parameters must lie: so many rows it may hold, and thirty years of seconds fit nanoseconds."""
 
 GAP_PARAMETERS = frozenset({"consecutive_seq", "silence_s"})
 
@@ -161,7 +169,8 @@ class RuleSet(Declared):
     def numbers(self, feed: Feed, venue: Venue, instrument: Instrument | None) -> dict[str, float]:
         """The instrument's numbers and parameters by name; NaN grids and `known` 0 for an unlisted instrument.
 
-        Raises FirewallError where the venue or instrument overrides a parameter that does not exist.
+        Raises FirewallError where the venue or instrument overrides a parameter that does not exist, or one lies
+        outside its LIMITS.
         """
         own = instrument.parameters if instrument else {}
         unknown = sorted((venue.parameters.keys() | own.keys()) - self.parameters.default.keys())
@@ -178,9 +187,11 @@ class RuleSet(Declared):
             **venue.parameters,
             **own,
         }
-        for name in CONFIRMS & parameters.keys():
-            if not 1 <= parameters[name] <= MAX_CONFIRM:
-                raise FirewallError(f"venue {venue.name}: {name} must lie in 1..{MAX_CONFIRM}, not {parameters[name]}")
+        for name, (least, most) in LIMITS.items():
+            if not least <= parameters.get(name, least) <= most:
+                raise FirewallError(
+                    f"venue {venue.name}: {name} must lie from {least} to {most:g}, not at {parameters[name]}"
+                )
         return {
             **parameters,
             "tick_size": float(instrument.tick_size) if instrument else float("nan"),

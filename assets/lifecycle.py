@@ -31,13 +31,13 @@ FILL_TAG = "tickline/fill"
 FILL_TAGS = {FILL_TAG: "holes", EXTERNALLY_MANAGED_ASSETS_TAG: "true"}
 """Tags of a run that fills holes and reports just the partitions it made."""
 
+REPORTED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+"""Dagster's own mark of an output whose events the step has logged itself: without it a range run would report each
+partition a second time, with a data version that is not its content's hash."""
+
+DATA_VERSION_TAG = "dagster/data_version"
+
 _log = structlog.get_logger()
-
-_DATA_VERSION_TAG = "dagster/data_version"
-
-# Dagster's own mark of an output whose events the step has logged itself: without it a range run would report each
-# partition a second time, with a data version that is not its content's hash.
-_REPORTED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _events(
             asset_key(stage.venue, key.dataset),
             partition=period,
             metadata=metadata_of(lake, publication, outcomes.get(key)),
-            tags={_DATA_VERSION_TAG: publication.sha256},
+            tags={DATA_VERSION_TAG: publication.sha256},
         )
         if key in outcomes:
             outcome = outcomes[key]
@@ -200,7 +200,7 @@ def _summary(stage: Stage, outcomes: Mapping[PartitionKey, Outcome]) -> Iterator
     # Red partitions of a range are WARN here: the run goes on for the green ones, and whatever reads a red one is
     # refused by its verdict, in this run and every later one.
     for dataset in stage.datasets:
-        yield dg.Output(None, output_name=f"{stage.venue}__{dataset}", metadata=_REPORTED)
+        yield dg.Output(None, output_name=f"{stage.venue}__{dataset}", metadata=REPORTED)
         if dataset in SUITES:
             red = [key.period for key, outcome in outcomes.items() if key.dataset == dataset and not outcome.passed]
             judged = sum(key.dataset == dataset for key in outcomes)
@@ -209,7 +209,7 @@ def _summary(stage: Stage, outcomes: Mapping[PartitionKey, Outcome]) -> Iterator
                 asset_key=asset_key(stage.venue, dataset),
                 check_name=dataset,
                 severity=dg.AssetCheckSeverity.WARN,
-                metadata={"judged": judged, "red": ", ".join(sorted(red))},
+                metadata={"judged": judged, "red": ", ".join(sorted(red)) or "none"},
             )
 
 

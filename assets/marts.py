@@ -14,9 +14,9 @@ import dagster as dg
 import orjson
 import structlog
 import yaml
-from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
-from assets.lifecycle import FILL_TAG, asset_key
+from assets.lifecycle import DATA_VERSION_TAG, FILL_TAG, REPORTED, asset_key
+from assets.preview import markdown, number
 from expectations.evaluate import Outcome
 from expectations.mart_checks import judge_mart_days
 from orchestration.resources import LakeResource
@@ -122,32 +122,63 @@ def _build(context: dg.AssetExecutionContext, lake: Lake, home: Path) -> Iterato
     days = list(context.partition_keys)
     place = marts.embedded(home)
     chosen = stale_days(lake, place, days) if FILL_TAG in context.run.tags else inputs_now(lake, days)
+    outcomes: dict[str, Outcome] = {}
     for first, last in stretches(chosen):
+        built = {day: sha256 for day, sha256 in chosen.items() if first <= day <= last}
         with marts.building(place):
             counts = run_dbt(place, _objects(lake, first, last), first=first, last=last, home=home)
-            record_built(place, {day: sha256 for day, sha256 in chosen.items() if first <= day <= last})
+            outcomes |= judge_mart_days(lake, place, built)
+            # Last: days that a run left unjudged are built and judged again.
+            record_built(place, built)
         context.log.info(f"dbt {first} .. {last}: {counts}")
-    outcomes = judge_mart_days(lake, place, chosen)
-    yield from _reported(context, place, outcomes)
+    yield from _reported(context, place, outcomes, chosen)
 
 
 def _reported(
-    context: dg.AssetExecutionContext, place: marts.Marts, outcomes: Mapping[str, Outcome]
+    context: dg.AssetExecutionContext,
+    place: marts.Marts,
+    outcomes: Mapping[str, Outcome],
+    inputs: Mapping[str, str],
 ) -> Iterator[object]:
-    filling = EXTERNALLY_MANAGED_ASSETS_TAG in context.run.tags
     for day in outcomes:
         _log.info("period.made", stage=PREFIX, period=day)
-        for model in models() if filling else ():
-            context.log_event(dg.AssetMaterialization(dg.AssetKey([PREFIX, model]), partition=day))
+    for model, by_day in _metadata(place, sorted(outcomes)).items():
+        for day, metadata in by_day.items():
+            yield dg.AssetMaterialization(
+                dg.AssetKey([PREFIX, model]), partition=day, metadata=metadata, tags={DATA_VERSION_TAG: inputs[day]}
+            )
     for model in models():
-        yield dg.Output(None, output_name=f"{PREFIX}__{model}", metadata={"warehouse": place.data})
+        yield dg.Output(None, output_name=f"{PREFIX}__{model}", metadata=REPORTED)
     red = sorted(day for day, outcome in outcomes.items() if not outcome.passed)
     yield dg.AssetCheckResult(
         passed=not red,
         asset_key=dg.AssetKey([PREFIX, QUALITY]),
         check_name=QUALITY,
-        metadata={"judged": len(outcomes), "red": ", ".join(red)},
+        metadata={"judged": len(outcomes), "red": ", ".join(red) or "none"},
     )
+
+
+def _metadata(place: marts.Marts, days: Sequence[str]) -> dict[str, dict[str, dict[str, object]]]:
+    """What a person sees of days of the marts, by model and day: rows, and of the daily quality a line a venue."""
+    if not days:
+        return {}
+    span = [days[0], days[-1]]
+    found: dict[str, dict[str, dict[str, object]]] = {}
+    with marts.connect(place) as warehouse:
+        for model in models():
+            counted = f"select cast(day as varchar), count(*) from {model} where day between ? and ? group by day"  # noqa: S608
+            rows = dict(warehouse.execute(counted, span).fetchall())
+            found[model] = {day: {"dagster/row_count": rows.get(day, 0)} for day in days}
+        header = ("venue", "raw rows", "clean %", "minutes with a bar %", "p95 latency ms", "median spread bps")
+        quality = warehouse.execute(
+            "select cast(day as varchar), venue, raw_rows, 100 * clean_ratio, 100 * coverage, worst_p95_ms, "
+            "median_spread_bps from kpi_data_quality_daily where day between ? and ? order by day, venue",
+            span,
+        ).fetchall()
+    for day, metadata in found[QUALITY].items():
+        lines = [(venue, *map(number, values)) for of_day, venue, *values in quality if of_day == day]
+        metadata["preview"] = dg.MetadataValue.md(markdown(header, lines))
+    return found
 
 
 def stretches(days: Iterable[str]) -> list[tuple[str, str]]:

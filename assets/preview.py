@@ -49,7 +49,7 @@ def _table(lake: Lake, publication: Publication) -> str:
     dataset = publication.key.dataset
     if dataset.startswith("clean_"):
         counts = {"raw": publication.facts["raw"], "clean": publication.rows, **publication.facts["counts"]}
-        return _markdown(("rule", "rows"), [(rule, f"{rows:,}") for rule, rows in counts.items() if rows])
+        return markdown(("rule", "rows"), [(rule, f"{rows:,}") for rule, rows in counts.items() if rows])
     if DATASETS.get(dataset) is BARS and publication.rows:
         return _bars(lake.scan([publication]).select("instrument", "close", "bid_close", "volume").collect())
     return ""
@@ -57,13 +57,21 @@ def _table(lake: Lake, publication: Publication) -> str:
 
 def _bars(bars: pl.DataFrame) -> str:
     rows = [
-        (str(name), sparkline(group["close"].fill_null(group["bid_close"])), f"{group['volume'].sum():,.6g}")
+        (str(name), sparkline(group["close"].fill_null(group["bid_close"])), number(group["volume"].sum()))
         for (name,), group in bars.group_by("instrument", maintain_order=True)
     ]
-    return _markdown(("instrument", "close", "volume"), rows)
+    return markdown(("instrument", "close", "volume"), rows)
 
 
-def _markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def number(value: float | None) -> str:
+    """A number as people read it; nothing for none."""
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+
+
+def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table of the first dozen rows."""
     shown = [header, tuple("---" for _ in header), *(tuple(_escape(cell) for cell in row) for row in rows[:_MOST_ROWS])]
     more = [f"\n{len(rows) - _MOST_ROWS} more"] if len(rows) > _MOST_ROWS else []
     return "\n".join(["| " + " | ".join(row) + " |" for row in shown] + more)

@@ -67,7 +67,8 @@ def _codec(attempts: Attempts, names: list[str]) -> None:
         path = attempts.make("codec", data, partial(encode, name), errors=(LakeError,))
         if path is None:
             continue
-        if decode(path) != name or spelled.setdefault(path.lower(), name) != name:
+        back = attempts.make("codec", data, partial(decode, path), errors=(), inputs=0)
+        if back != name or spelled.setdefault(path.lower(), name) != name:
             attempts.fail("collision", "codec", f"{path!r} stands for {spelled.get(path.lower())!r} too", data)
         for key in (("bars_1m", name, "2026-03-06"), (name, "venue", "all"), ("bars_1m", "venue", name)):
             if not _is_safe(partition_path(*key)):

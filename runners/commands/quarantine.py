@@ -35,11 +35,12 @@ def show(
     refused = here.lake.dataset(f"quarantine_{feed}", venue=known(here, venue), first=day, last=day)
     if rule is not None:
         refused = refused.filter(pl.col("rule") == rule)
-    counts = refused.group_by("rule", "reason").len().sort("len", "rule", descending=[True, False]).collect()
+    by_rule = refused.group_by("rule").agg(pl.col("reason").first().alias("first reason"), pl.len().alias("rows"))
+    counts = by_rule.sort("rows", "rule", descending=[True, False]).collect()
     shown = refused.head(rows).collect()
     if json:
         as_json({"counts": counts.to_dicts(), "rows": shown.to_dicts()})
         return
-    table("Refused", ("rule", "reason", "rows"), counts.iter_rows())
+    table("Refused", counts.columns, counts.iter_rows())
     columns = [name for name in shown.columns if name not in ("reason", "defect", "conditions", "exchange")]
     table(f"First {shown.height}", columns, shown.select(columns).iter_rows())

@@ -28,6 +28,7 @@ from tickline.lake.schemas import GAPS
 from tickline.lake.scrub import scrub, sweep
 from tickline.lake.storage import DirectoryStorage, Storage, object_name
 
+OUTWARD = ["../x", "/etc/x", "", ".", "a/../../x", "a\0b", "é", "\ud800"]
 POLICY = RetentionPolicy(archive="archive", datasets={"gaps_trades": {"keep_days": 30}})  # type: ignore[dict-item]
 
 
@@ -234,3 +235,19 @@ def _rot(lake: Lake, published: Publication) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", OUTWARD)
+def test_a_name_that_leads_out_of_its_root_is_refused_by_lake_and_archive(tmp_path: Path, name: str) -> None:
+    storage, archive = DirectoryStorage(tmp_path / "lake"), DirectoryArchive(tmp_path / "archive")
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    for use in (
+        lambda: storage.uri(name),
+        lambda: storage.commit(file, name, "0" * 64),
+        lambda: archive.put(file, name, "0" * 64),
+        lambda: next(archive.read(name, "")),
+    ):
+        with pytest.raises(LakeError, match="leads out of"):
+            use()
+    assert file.read_bytes() == b"x"

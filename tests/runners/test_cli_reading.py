@@ -133,7 +133,7 @@ def test_quarantine_shows_counts_and_rows_that_the_lake_holds(made: Workspace, t
     said = tickline("quarantine", "show", "sim", "trades", "--day", DAY, "--json").json
     by_rule: dict[str, int] = {}
     for one in said["counts"]:
-        by_rule[one["rule"]] = by_rule.get(one["rule"], 0) + one["len"]
+        by_rule[one["rule"]] = by_rule.get(one["rule"], 0) + one["rows"]
     assert by_rule == dict(held.group_by("rule").len().iter_rows())
     assert set(by_rule) == {"duplicate", "price_not_positive", "price_off_grid"}
     assert len(said["rows"]) == 20

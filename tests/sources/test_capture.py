@@ -1,5 +1,7 @@
 """Reading segments: what was captured comes back exactly, by day, in batches, and damage is noticed."""
 
+import gzip
+import hashlib
 import math
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -256,3 +258,39 @@ def test_a_venues_configuration_opens_the_source(tmp_path: Path) -> None:
     for wrong in ({"kind": "capture"}, {"kind": "capture", "path": str(tmp_path), "pth": 1}):
         with pytest.raises(ConfigError, match="venue v, feed quotes, source capture"):
             Capture.open(SourceSpec.model_validate(wrong), venue, Feed.QUOTES)
+
+
+def named_by_its_hash(folder: Path, content: bytes) -> None:
+    folder.mkdir(parents=True)
+    (folder / f"00000000_{DAY}_{DAY}_{hashlib.sha256(content).hexdigest()}.jsonl.gz").write_bytes(content)
+
+
+CURSORS = b'\n{"cursors":{"BTC/USDT":{"covers":[0,9]}}}\n'
+WHOLE = orjson.dumps(page(Kind.TRADES, [trade(ns(NOON))]))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"not gzip",
+        gzip.compress(WHOLE + CURSORS)[:-9],
+        gzip.compress(b"{" + CURSORS),
+        gzip.compress(b'"text"' + CURSORS),
+        gzip.compress(b"{}" + CURSORS),
+        gzip.compress(WHOLE.replace(b'"status":200', b'"status":"ok"') + CURSORS),
+        gzip.compress(WHOLE.replace(b'"ts_recv":', b'"ts_recv":9') + CURSORS),
+        gzip.compress(WHOLE.replace(b'"price":["1.5"]', b'"price":[]') + CURSORS),
+        gzip.compress(WHOLE.replace(b'"price":["1.5"]', b'"price":[{"a":1}]') + CURSORS),
+        gzip.compress(WHOLE.replace(b'"price":', b'"prise":') + CURSORS),
+    ],
+)
+def test_a_segment_whose_name_is_right_and_content_is_not_is_a_source_error(tmp_path: Path, content: bytes) -> None:
+    named_by_its_hash(tmp_path / "trades", content)
+    with pytest.raises(SourceError):
+        read(tmp_path, Feed.TRADES)
+
+
+@pytest.mark.parametrize("covers", [b"{}", b'{"covers":5}', b'{"covers":["a","b"]}', b"null"])
+def test_cursors_that_say_nothing_prove_no_day_complete(tmp_path: Path, covers: bytes) -> None:
+    named_by_its_hash(tmp_path / "trades", gzip.compress(WHOLE + b'\n{"cursors":{"BTC/USDT":' + covers + b"}}\n"))
+    assert not Capture(tmp_path, Feed.TRADES, ("BTC/USDT",)).complete(DAY)

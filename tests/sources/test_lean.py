@@ -14,7 +14,13 @@ from tickline.reference.models import Venue
 from tickline.sources.lean import Lean
 
 
-def opened(folder: Path, feed: Feed = Feed.TRADES, security: str = "equity", zone: str = "America/New_York") -> Lean:
+def opened(
+    folder: Path,
+    feed: Feed = Feed.TRADES,
+    security: str = "equity",
+    zone: str = "America/New_York",
+    names: tuple[str, ...] = ("SPY",),
+) -> Lean:
     settings: dict[str, Any] = {"kind": "lean", "folder": str(folder), "security": security, "time_zone": zone}
     venue = Venue.model_validate(
         {
@@ -23,7 +29,9 @@ def opened(folder: Path, feed: Feed = Feed.TRADES, security: str = "equity", zon
             "calendar": "c",
             "start": "2013-01-01",
             "feeds": {feed: settings},
-            "instruments": [{"name": "SPY", "kind": "equity", "quote": "USD", "tick_size": "0.01", "lot_size": "1"}],
+            "instruments": [
+                {"name": name, "kind": "equity", "quote": "USD", "tick_size": "0.01", "lot_size": "1"} for name in names
+            ],
         }
     )
     return Lean.open(venue.feeds[feed], venue, feed)
@@ -155,6 +163,12 @@ def test_settings_that_cannot_be_are_config_errors(tmp_path: Path) -> None:
         opened(tmp_path, zone="Mars/Olympus")
     with pytest.raises(ConfigError, match="no forex trades ticks"):
         opened(tmp_path, security="forex")
+
+
+@pytest.mark.parametrize("names", [("../../etc",), ("/etc",), (".",), ("a\0",), ("SPY\n",), ("SPY", "spy")])
+def test_a_name_that_is_no_folder_of_its_own_must_be_given_one(tmp_path: Path, names: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigError, match="symbols: name a folder"):
+        opened(tmp_path, names=names)
 
 
 def test_real_spy_trades_are_all_there(real_data: Path) -> None:

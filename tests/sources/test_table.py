@@ -72,6 +72,14 @@ def test_a_time_that_is_none_is_a_defect(tmp_path: Path, text: str) -> None:
     assert rows(source)["defect"].to_list() == [None, f"ts_event '{text}' is not a time"]
 
 
+@pytest.mark.parametrize("year", ["9999", "2262", "1600", "0001"])
+def test_a_date_of_another_age_is_a_defect_not_a_date_of_ours(tmp_path: Path, year: str) -> None:
+    time = {"from": "t", "format": "%Y-%m-%d", "time_zone": "UTC"}
+    text = f"{year}-12-31"
+    found = rows(opened(csv(tmp_path, "t,p", "2024-08-08,1", f"{text},1"), times={"ts_event": time}))
+    assert found["defect"].to_list() == [None, f"ts_event '{text}' is not a time"]
+
+
 def test_columns_are_renamed_divided_replaced_and_made_up(tmp_path: Path) -> None:
     path = csv(tmp_path, "t,p,s,who", "1723118400,16742,B,x", "1723118401,1684500,S,y")
     columns = {
@@ -137,6 +145,31 @@ def test_typed_columns_need_no_text(tmp_path: Path, form: str) -> None:
     found = rows(opened(path, format=form, times={"ts_event": {"from": "t"}}))
     assert found["ts_event"].to_list() == [at, None]
     assert found["price"].to_list() == [1.25, 2.5]
+
+
+@pytest.mark.parametrize(
+    ("column", "odd"),
+    [
+        ("t", pl.Series([{"x": 1}])),
+        ("t", pl.Series([date(2024, 8, 8)])),
+        ("t", pl.Series([b"1723118400"])),
+        ("p", pl.Series([[1.5]])),
+        ("p", pl.Series([datetime(2024, 8, 8, tzinfo=UTC)])),
+    ],
+)
+def test_a_column_of_a_type_no_tick_has_is_drift(tmp_path: Path, column: str, odd: pl.Series) -> None:
+    path = tmp_path / "t.bin"
+    pl.DataFrame({"t": [1723118400], "p": [1.5]}).with_columns(odd.alias(column)).write_parquet(path)
+    with pytest.raises(SchemaDrift, match=rf"{column} is"):
+        rows(opened(path, format="parquet"))
+
+
+def test_typed_times_too_far_away_are_defects(tmp_path: Path) -> None:
+    path = tmp_path / "t.bin"
+    far = pl.Series([1723118400 * 10**6, 2**62, -(2**62), 2**63 - 1]).cast(pl.Datetime("us"))
+    pl.DataFrame({"t": far, "p": [1.0] * 4}).write_parquet(path)
+    found = rows(opened(path, format="parquet", times={"ts_event": {"from": "t"}}))
+    assert found["defect"].is_null().to_list() == [True, False, False, False]
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow", "json_arrays"])

@@ -141,6 +141,19 @@ def test_an_unknown_parameter_is_refused_by_name(market) -> None:
         market.judge(Feed.TRADES, [market.trade(0)], venue=market.venue(parameters={"max_prize": 1}))
 
 
+@pytest.mark.parametrize("parameters", [{"order_tolerance_s": 1e300}, {"silence_s": -1}, {"jump_confirm": 65}])
+def test_a_parameter_beyond_what_its_scan_can_count_is_refused_by_name(market, parameters) -> None:
+    (name,) = parameters
+    with pytest.raises(FirewallError, match=f"{name} must lie from"):
+        market.judge(Feed.TRADES, [market.trade(0)], venue=market.venue(parameters=parameters))
+
+
+def test_a_book_that_no_rule_follows_is_not_judged(market) -> None:
+    rules = market.rules.model_copy(update={"rules": tuple(r for r in market.rules.rules if r.scan is None)})
+    with pytest.raises(FirewallError, match="no rule follows the book"):
+        market.judge(Feed.BOOK, [], rules=rules)
+
+
 def test_a_calendar_without_sessions_is_refused_not_taken_for_a_holiday(market) -> None:
     with pytest.raises(FirewallError, match="no sessions of calendar 'hours'"):
         market.judge(Feed.TRADES, [], sessions=market.sessions.filter(pl.col("calendar") != "hours"))

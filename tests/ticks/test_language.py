@@ -104,6 +104,15 @@ def test_unknown_values_follow_kleene_logic(text: str, row: dict[str, object], v
     assert over_frame(expression, [full]) == [verdict]
 
 
+@pytest.mark.parametrize(
+    "text", ["a / 0.1 == b", "-a / 0.1 == -b", "1 / (0 - n) > 0", "1 / -n < 0", "1 / (n + -0.0) > 0"]
+)
+def test_a_single_number_divides_and_counts_as_a_column_of_it_would(text: str) -> None:
+    expression = parse(text, KINDS, place="test")
+    given_rows = [{"a": a, "b": a / 0.1, "n": 0, "t": None, "s": None} for a in (1.0, 3.3, 61_800.7, 99_999.9)]
+    assert over_frame(expression, given_rows) == [expression.closure(midnight=MIDNIGHT)(row) for row in given_rows]
+
+
 @settings(deadline=None)
 @given(steps=st.integers(1, 10**9), step=st.sampled_from(["0.01", "0.00001", "0.001", "0.25", "1", "5", "1e-8"]))
 def test_a_written_multiple_of_the_step_is_on_the_grid(steps: int, step: str) -> None:

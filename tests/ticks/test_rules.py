@@ -53,6 +53,16 @@ def test_scans_come_after_every_condition(tmp_path) -> None:
         load(tmp_path, rules)
 
 
+def test_a_book_is_followed_before_it_is_searched_for_crossings(tmp_path) -> None:
+    chain, cross = (
+        f"  - {{name: {scan}, feeds: [book], scan: {scan}, reason: r}}\n" for scan in ("book_chain", "book_cross")
+    )
+    assert len(load(tmp_path, chain + cross).rules) == 2
+    for rules in (cross, cross + chain):
+        with pytest.raises(ConfigError, match="book_cross needs a rule with the scan book_chain before it"):
+            load(tmp_path, rules)
+
+
 def test_parameters_are_declared_before_they_are_overridden(tmp_path) -> None:
     rule = "  - {name: big, feeds: [trades], when: size > 1, reason: r}\n"
     with pytest.raises(ConfigError, match="fx: limt has no default"):

@@ -156,10 +156,12 @@ def link_extensions(folder: Path) -> Path:
 
 
 def _open(marts: Marts, database: str) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(database, config={"extension_directory": str(marts.extensions)})
+    # Without replacements a Python name in scope can never be taken for a table.
+    settings = {"extension_directory": str(marts.extensions), "python_enable_replacements": "false"}
+    connection = duckdb.connect(database, config=settings)
     if marts.storage:
-        settings = ", ".join(f"{name} {_literal(value)}" for name, value in _secret(marts.storage).items())
-        connection.execute(f"create secret (type s3, {settings})")
+        secret = ", ".join(f"{name} {_literal(value)}" for name, value in _secret(marts.storage).items())
+        connection.execute(f"create secret (type s3, {secret})")
     return connection
 
 

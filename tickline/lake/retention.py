@@ -10,6 +10,8 @@ from tickline.lake.keys import WHOLE
 from tickline.lake.lake import Lake
 from tickline.lake.schemas import DATASETS
 
+_UNDATED = frozenset({"instruments", "sessions"})
+
 
 class Keep(BaseModel):
     """How many days after its date a partition stays in the lake once it is archived."""
@@ -34,6 +36,9 @@ class RetentionPolicy(BaseModel):
         unknown = sorted(set(datasets) - set(DATASETS))
         if unknown:
             raise ValueError(f"no such dataset: {', '.join(unknown)}")
+        undated = sorted(set(datasets) & _UNDATED)
+        if undated:
+            raise ValueError(f"not kept by date, so it cannot expire: {', '.join(undated)}")
         return datasets
 
 

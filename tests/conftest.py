@@ -32,15 +32,15 @@ Drop = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def drop() -> Drop:
-    """Writes the file of a UTC day into a drop folder: a trade a minute and instrument, and some `late` ones."""
+    """Writes the file of a UTC day into a drop folder: a trade every five minutes and instrument, and some `late` ones."""
 
     def write(folder: Path, day: str, *, late: int = 0) -> Path:
         midnight_ms = int(datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC).timestamp()) * 1000
         lines = ["t,pair,px,qty,id"]
         for pair, level in (("BTC-EUR", 60_000), ("ETH-EUR", 2_000)):
-            steps = np.random.default_rng(midnight_ms // 1000).integers(-3, 4, 24 * 60)
-            for minute, price in enumerate(level + steps.cumsum() / 100):
-                lines.append(f"{midnight_ms + minute * 60_000 + 500},{pair},{price:.2f},0.1,{pair}{day}{minute}")
+            steps = np.random.default_rng(midnight_ms // 1000).integers(-3, 4, 24 * 12)
+            for number, price in enumerate(level + steps.cumsum() / 100):
+                lines.append(f"{midnight_ms + number * 300_000 + 500},{pair},{price:.2f},0.1,{pair}{day}{number}")
         lines += [f"{midnight_ms + 43_200_501 + n},BTC-EUR,60000.00,0.1,late{day}{n}" for n in range(late)]
         path = folder / f"{day}.csv"
         path.write_text("\n".join(lines) + "\n")

@@ -99,7 +99,7 @@ def test_a_run_of_one_day_reports_hash_rows_preview_and_checks(small: Workspace,
         assert one.metadata["bytes"].value == published.bytes
         assert published.run == result.run_id
     assert made["clean_trades", SECOND].metadata["clean_ratio"].value == 1.0
-    assert "| raw | 2,880 |" in made["clean_trades", SECOND].metadata["preview"].value
+    assert "| raw | 576 |" in made["clean_trades", SECOND].metadata["preview"].value
     assert "| BTC-EUR | " in made["bars_1m", SECOND].metadata["preview"].value
     assert all(checked(result).values())
     assert {dataset for dataset, _ in checked(result)} == {"raw_trades", "clean_trades", "quarantine_trades", "bars_1m"}
@@ -208,7 +208,7 @@ def test_a_red_day_of_a_range_stops_that_day_only(small: Workspace, run: Run) ->
 def test_a_warning_stops_nothing(small: Workspace, run: Run) -> None:
     path = small.home.parent / "drop" / f"{SECOND}.csv"
     lines = path.read_text().splitlines()
-    # Ten rows of no price among 2,880: below the goal of 99.95 % clean.
+    # Ten rows of no price among 576: below the goal of 99.95 % clean.
     bad = [line.replace(line.split(",")[2], "0") for line in lines[1:11]]
     path.write_text("\n".join([lines[0], *bad, *lines[11:]]) + "\n")
     result = run("raw_trades", *CLEAN, "bars_1m", days=(SECOND,))

@@ -32,11 +32,11 @@ at_each_moment = pytest.mark.parametrize(("running", "now"), MOMENTS)
 
 @cache
 def universe(*, running: bool, now: datetime) -> Universe:
-    """The demo universe; `running` venues of each kind of calendar have no end and began two weeks ago."""
+    """The demo universe; `running` venues of each kind of calendar have no end and began ten days ago."""
     declared = load_universe(CONFIG)
     if not running:
         return declared
-    since = now.date() - timedelta(days=14)
+    since = now.date() - timedelta(days=10)
     venues = {
         name: declared.venues[name].model_copy(update={"start": since, "end": None})
         for name in ("coinsim", "fxsim", "nysim")

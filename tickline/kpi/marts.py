@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
@@ -157,7 +158,7 @@ def link_extensions(folder: Path) -> Path:
 
 def _open(marts: Marts, database: str) -> duckdb.DuckDBPyConnection:
     # Without replacements a Python name in scope can never be taken for a table.
-    settings = {"extension_directory": str(marts.extensions), "python_enable_replacements": "false"}
+    settings: dict[str, Any] = {"extension_directory": str(marts.extensions), "python_enable_replacements": "false"}
     connection = duckdb.connect(database, config=settings)
     if marts.storage:
         secret = ", ".join(f"{name} {_literal(value)}" for name, value in _secret(marts.storage).items())

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tickline.lake.catalog import Publication
+from expectations.suites import SUITES
+from tickline.lake.catalog import Publication, Verdict
 from tickline.pipeline.stage import materialise
 from tickline.workspace import Workspace
 
@@ -90,15 +91,12 @@ def make() -> Make:
 
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory: pytest.TempPathFactory, drops: Path, make: Make) -> Path:
-    """A home in which everything of the small universe was made and judged, to be copied."""
-    from expectations.checks import judge_partitions
-
+    """A home in which everything of the small universe was made and passed its checks, to be copied."""
     home = tmp_path_factory.mktemp("made") / "home"
     with pytest.MonkeyPatch.context() as patch:
         here = _entered(UNIVERSE, home, drops, patch)
-        published = make(here)
-        for venue in here.universe.venues.values():
-            judge_partitions(here.lake, venue, [one for one in published if one.key.venue == venue.name])
+        # Verdicts without a judgement: what judges is tested elsewhere, and takes longer than all the rest.
+        here.lake.catalog.record_verdicts(_passed(one) for one in make(here) if one.key.dataset in SUITES)
         here.lake.catalog.close()
     return home
 
@@ -110,6 +108,19 @@ def made(made_once: Path, drops: Path, tmp_path: Path, monkeypatch: pytest.Monke
     here = _entered(UNIVERSE, tmp_path / "home", drops, monkeypatch)
     yield here
     here.lake.catalog.close()
+
+
+def _passed(publication: Publication) -> Verdict:
+    return Verdict(
+        publication.key,
+        publication.sha256,
+        publication.key.dataset,
+        SUITES[publication.key.dataset].hash,
+        passed=True,
+        severity="ERROR",
+        evaluated_at=datetime.now(UTC),
+        metrics={},
+    )
 
 
 def _entered(config: Path, home: Path, folder: Path, patch: pytest.MonkeyPatch) -> Workspace:

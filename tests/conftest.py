@@ -33,7 +33,7 @@ Drop = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def drop() -> Drop:
-    """Writes the file of a UTC day into a drop folder: a trade every five minutes and instrument, and some `late` ones."""
+    """Writes the file of a UTC day into a drop folder: a trade per five minutes and instrument, and `late` ones."""
 
     def write(folder: Path, day: str, *, late: int = 0) -> Path:
         midnight_ms = int(datetime.combine(date.fromisoformat(day), datetime.min.time(), UTC).timestamp()) * 1000

@@ -118,15 +118,15 @@ class Done:
 @contextmanager
 def _at_work(side: Callable[[Path], Job], folder: str) -> Iterator[Connection]:
     """One side in a process of its own, which does every (path, day) sent to it and sends back what it did."""
-    ours, theirs = multiprocessing.Pipe()
+    here, there = multiprocessing.Pipe()
     # Spawned, not forked: Polars' threads do not survive a fork, and memory is counted from nothing.
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(side, Path(folder), theirs))
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(side, Path(folder), there))
     process.start()
-    theirs.close()
+    there.close()
     try:
-        yield ours
+        yield here
     finally:
-        ours.close()
+        here.close()
         process.join()
 
 

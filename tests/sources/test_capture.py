@@ -283,6 +283,18 @@ WHOLE = orjson.dumps(page(Kind.TRADES, [trade(ns(NOON))]))
         gzip.compress(WHOLE.replace(b'"price":["1.5"]', b'"price":[{"a":1}]') + CURSORS),
         gzip.compress(WHOLE.replace(b'"price":', b'"prise":') + CURSORS),
     ],
+    ids=[
+        "not gzip",
+        "cut short",
+        "broken JSON",
+        "a text for an object",
+        "an empty object",
+        "a status in words",
+        "a time out of range",
+        "no price",
+        "a price that is an object",
+        "a misspelled column",
+    ],
 )
 def test_a_segment_whose_name_is_right_and_content_is_not_is_a_source_error(tmp_path: Path, content: bytes) -> None:
     named_by_its_hash(tmp_path / "trades", content)

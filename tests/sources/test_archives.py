@@ -94,6 +94,14 @@ def test_a_zip_must_hold_the_one_member_expected_of_it(tmp_path: Path) -> None:
         list(blocks(plain, lambda _name: True))
 
 
+def test_a_zip_whose_directory_makes_no_sense_is_refused_by_name(tmp_path: Path) -> None:
+    whole = zip_of(tmp_path / "whole.zip", {"\u00e9.csv": TEXT}).read_bytes()
+    path = tmp_path / "odd.zip"
+    path.write_bytes(whole.replace("\u00e9".encode(), b"\xd2\xd2"))  # its flags say the name is UTF-8
+    with pytest.raises(SourceError, match=r"odd.zip: truncated or damaged"):
+        content(path)
+
+
 @pytest.mark.parametrize("form", ["gz", "zip"])
 def test_a_decompression_bomb_is_refused_before_it_fills_memory(tmp_path: Path, form: str) -> None:
     path = tmp_path / f"bomb.{form}"

@@ -5,6 +5,7 @@ What a line says is the business of the source that reads it.
 
 import bz2
 import gzip
+import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ FREE_BYTES = 64 * 1024 * 1024
 MAX_RATIO = 250
 """A compressed file may grow to FREE_BYTES, or to MAX_RATIO times its size; market data compresses 5 to 50 times."""
 
-_BROKEN = (OSError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
+_BROKEN = (OSError, EOFError, ValueError, zlib.error, zipfile.BadZipFile, NotImplementedError, RuntimeError)
 
 
 def describe(path: Path) -> SourceObject:
@@ -35,11 +36,11 @@ def describe(path: Path) -> SourceObject:
     """
     try:
         status = path.stat()
-        if not path.is_file():
+        if not stat.S_ISREG(status.st_mode):
             raise SourceError(f"{path}: not a file")
         if status.st_size == 0:
             raise SourceError(f"{path}: empty; its delivery was cut short, fetch it again")
-        return SourceObject(_uri(path), _sha256(path, status.st_size, status.st_mtime_ns), status.st_size)
+        return _described(str(path.absolute()), status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
 
@@ -135,11 +136,7 @@ def _named(path: Path) -> Iterator[None]:
         raise SourceError(f"{path}: truncated or damaged: {error}; fetch it again") from error
 
 
-def _uri(path: Path) -> str:
-    return path.absolute().as_uri()
-
-
-@lru_cache(maxsize=100_000)
-def _sha256(path: Path, size: int, modified_ns: int) -> str:
+@lru_cache(maxsize=1_000_000)
+def _described(path: str, size: int, _modified_ns: int) -> SourceObject:
     """Hashed once for as long as size and time of change stay the same."""
-    return file_sha256(path)
+    return SourceObject(Path(path).absolute().as_uri(), file_sha256(Path(path)), size)

@@ -1,8 +1,10 @@
 """Everything a configuration folder declares, loaded and checked together."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tickline.errors import ConfigError
 from tickline.lake.retention import RetentionPolicy
 from tickline.reference.calendars import SessionCalendar, load_calendars
 from tickline.reference.loading import load_layout, load_venues, load_yaml
@@ -29,10 +31,31 @@ def load_universe(folder: Path) -> Universe:
     """
     layout = load_layout(folder)
     calendars = load_calendars(layout.calendars)
-    return Universe(
+    universe = Universe(
         venues=load_venues(layout.venues, calendars),
         calendars=calendars,
         rules=load_rules(layout.rules),
         conditions=load_conditions(layout.conditions),
         retention=load_yaml(layout.retention, RetentionPolicy),
     )
+    problems = [
+        f"{layout.venues / name}.yaml: {problem}"
+        for name, venue in universe.venues.items()
+        for problem in _contradictions(venue, universe)
+    ]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return universe
+
+
+def _contradictions(venue: Venue, universe: Universe) -> Iterator[str]:
+    """What a venue's file says that the rules and sale conditions do not know, by the place in the file."""
+    parameters = universe.rules.parameters
+    if venue.conditions is not None and venue.conditions not in universe.conditions:
+        there = ", ".join(universe.conditions)
+        yield f"conditions: no such table is declared (got {venue.conditions!r}); there are {there}"
+    for name, reason in parameters.objections(venue.parameters):
+        yield f"parameters.{name}: {reason}"
+    for instrument in venue.instruments:
+        for name, reason in parameters.objections(instrument.parameters):
+            yield f"instruments.{instrument.name}.parameters.{name}: {reason}"

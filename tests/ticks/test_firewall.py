@@ -137,7 +137,7 @@ def test_a_drifted_batch_is_refused_with_a_diff(market) -> None:
 
 
 def test_an_unknown_parameter_is_refused_by_name(market) -> None:
-    with pytest.raises(FirewallError, match="no rule parameter is called max_prize"):
+    with pytest.raises(FirewallError, match=r"venue coin.*: max_prize is no parameter of a rule; there are .*frozen_s"):
         market.judge(Feed.TRADES, [market.trade(0)], venue=market.venue(parameters={"max_prize": 1}))
 
 

@@ -1,5 +1,7 @@
 """Firewall rules and their parameters as configuration declares them, checked against the columns they judge."""
 
+import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Literal
@@ -104,7 +106,19 @@ class Parameters(Declared):
             unknown = sorted(numbers.keys() - self.default.keys())
             if unknown:
                 raise ValueError(f"{place}: {', '.join(unknown)} has no default")
+        for level, numbers in (("default", self.default), *self.feeds.items(), *self.kinds.items()):
+            for name, reason in self.objections(numbers):
+                raise ValueError(f"{level}: {name} {reason}")
         return self
+
+    def objections(self, own: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+        """Each of a venue's or an instrument's own parameters that cannot be, and why."""
+        for name, value in own.items():
+            least, most = LIMITS.get(name, (-math.inf, math.inf))
+            if name not in self.default:
+                yield name, f"is no parameter of a rule; there are {', '.join(sorted(self.default))}"
+            elif not least <= value <= most:
+                yield name, f"must lie from {least} to {most:g} (got {value:g})"
 
 
 class RuleSet(Declared):
@@ -169,31 +183,19 @@ class RuleSet(Declared):
     def numbers(self, feed: Feed, venue: Venue, instrument: Instrument | None) -> dict[str, float]:
         """The instrument's numbers and parameters by name; NaN grids and `known` 0 for an unlisted instrument.
 
-        Raises FirewallError where the venue or instrument overrides a parameter that does not exist, or one lies
-        outside its LIMITS.
+        Raises FirewallError where the venue or instrument overrides a parameter that does not exist, or by a value
+        outside its LIMITS; loading a universe refuses such a venue.
         """
         own = instrument.parameters if instrument else {}
-        unknown = sorted((venue.parameters.keys() | own.keys()) - self.parameters.default.keys())
-        if unknown:
+        for name, reason in self.parameters.objections({**venue.parameters, **own}):
             where = f"venue {venue.name}" + (f", instrument {instrument.name}" if instrument else "")
-            raise FirewallError(
-                f"{where}: no rule parameter is called {', '.join(unknown)}; "
-                f"there are {', '.join(sorted(self.parameters.default))}"
-            )
-        parameters = {
+            raise FirewallError(f"{where}: {name} {reason}")
+        return {
             **self.parameters.default,
             **self.parameters.feeds.get(feed, {}),
             **self.parameters.kinds.get(venue.kind, {}),
             **venue.parameters,
             **own,
-        }
-        for name, (least, most) in LIMITS.items():
-            if not least <= parameters.get(name, least) <= most:
-                raise FirewallError(
-                    f"venue {venue.name}: {name} must lie from {least} to {most:g}, not at {parameters[name]}"
-                )
-        return {
-            **parameters,
             "tick_size": float(instrument.tick_size) if instrument else float("nan"),
             "lot_size": float(instrument.lot_size) if instrument else float("nan"),
             "known": float(instrument is not None),

@@ -233,3 +233,28 @@ def test_the_real_dirty_kalshi_file_loses_its_merge_markers_only(real_data: Path
     defects = found["defect"].drop_nulls().to_list()
     assert found.height == 51_107
     assert [defect.split("'")[1][:7] for defect in defects] == ["<<<<<<<", "=======", ">>>>>>>"]
+
+
+def test_a_broken_dated_file_is_named_with_the_days_that_wait_for_it_and_no_other_day_does(tmp_path: Path) -> None:
+    header, noons = "t,p", {day: 1723118400 + 86_400 * (day - 8) for day in range(5, 12)}
+    for day, noon in noons.items():
+        csv(tmp_path, header, f"{noon},1.5").rename(tmp_path / f"2024-08-{day:02}.csv")
+    source = opened(tmp_path / "{date}.csv")
+    made = {day: rows(source, date(2024, 8, day)).height for day in noons}
+    assert set(made.values()) == {1}
+    (tmp_path / "2024-08-08.csv").write_text("t,price\n1,2\n")
+    for day in noons:
+        if 7 <= day <= 9:
+            with pytest.raises(SchemaDrift, match=r"2024-08-08\.csv: .*missing 'p'.* \(2024-08-07 to 2024-08-09\)"):
+                rows(source, date(2024, 8, day))
+        else:
+            assert rows(source, date(2024, 8, day)).height == 1
+    (tmp_path / "2024-08-08.csv").write_text("")
+    with pytest.raises(SourceError, match=r"2024-08-08\.csv: empty.* \(2024-08-07 to 2024-08-09\)"):
+        source.objects(date(2024, 8, 7))
+
+
+def test_a_broken_file_without_a_date_keeps_every_day_waiting(tmp_path: Path) -> None:
+    csv(tmp_path, "t,price", "1723118400,1.5")
+    with pytest.raises(SchemaDrift, match=r"t\.csv: .*\(any day, for its name has no date\)"):
+        opened(tmp_path / "*.csv").objects(date(2026, 1, 1))

@@ -1,8 +1,10 @@
 """Which files a path pattern names, and which UTC days each of them can hold rows of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from glob import has_magic
 from pathlib import Path
 from string import Formatter
@@ -44,7 +46,8 @@ class Files:
     """The files of a pattern in the order of their dates and names.
 
     A file may begin a little before its first day and end a little after its last: it can hold rows of those days
-    and the two beside them. The span of a file whose name has no date is what `survey` finds in it, once.
+    and the two beside them, and none of them is made without it. The span of a file whose name has no date is what
+    `survey` finds in it, once.
     """
 
     pattern: Pattern
@@ -57,17 +60,30 @@ class Files:
         Raises SourceError where the folder they should lie in does not exist, or one cannot be read.
         """
         if self._is_dated:
-            return [describe(path) for dated in (day - _DAY, day, day + _DAY) for path in self._named(dated)]
-        found = [describe(path) for path in self._named(day)]
-        spans = [self._span_found(source_object) for source_object in found]
+            found = []
+            for dated in (day - _DAY, day, day + _DAY):
+                paths = self._named(dated)
+                with _days_named((dated, dated)):
+                    found += [describe(path) for path in paths]
+            return found
+        paths = self._named(day)
+        with _days_named(None):
+            found = [describe(path) for path in paths]
+            spans = [self._span_found(source_object) for source_object in found]
         return [
             source_object
             for source_object, (first, last) in zip(found, spans, strict=True)
             if first - _DAY <= day <= last + _DAY
         ]
 
-    def span(self, source_object: SourceObject, day: date) -> Span:
-        """The span of one of the objects of a day."""
+    @contextmanager
+    def reading(self, source_object: SourceObject, day: date) -> Iterator[Span]:
+        """The span of one of the objects of a day; what goes wrong within is told with the days it can hold rows of."""
+        span = self._span(source_object, day)
+        with _days_named(span):
+            yield span
+
+    def _span(self, source_object: SourceObject, day: date) -> Span:
         if not self._is_dated:
             return self._span_found(source_object)
         path = path_of(source_object)
@@ -87,7 +103,9 @@ class Files:
         return any(name is not None for _, name, _, _ in Formatter().parse(self.pattern))
 
     def _named(self, day: date) -> list[Path]:
-        pattern = Path(self.pattern.format(date=day))
+        pattern, plain = _filled_in(self.pattern, day)
+        if plain and pattern.is_file():
+            return [pattern]
         root = pattern.parent
         while has_magic(str(root)):
             root = root.parent
@@ -99,3 +117,20 @@ class Files:
         if source_object.sha256 not in self._surveyed:
             self._surveyed[source_object.sha256] = self.survey(path_of(source_object))
         return self._surveyed[source_object.sha256]
+
+
+@lru_cache(maxsize=100_000)
+def _filled_in(pattern: str, day: date) -> tuple[Path, bool]:
+    """The pattern of a day, and whether it names one file, without wildcards."""
+    text = pattern.format(date=day)
+    return Path(text), not has_magic(text)
+
+
+@contextmanager
+def _days_named(span: Span | None) -> Iterator[None]:
+    """Say which days wait for a file of a span (of none, if its name has no date) that turns out to be broken."""
+    try:
+        yield
+    except SourceError as error:
+        days = f"{span[0] - _DAY} to {span[1] + _DAY}" if span else "any day, for its name has no date"
+        raise type(error)(f"{error}; no day whose rows it can hold is made without it ({days})") from error

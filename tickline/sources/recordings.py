@@ -110,16 +110,17 @@ class Recording:
 
     def batches(self, source_object: SourceObject, day: date, *, cursor: str | None = None) -> Iterator[Batch]:
         """A recording's rows of a UTC day. Raises SourceError where it is damaged or has changed."""
-        wanted = home_day(*self.files.span(source_object, day)) == day
         start = at = Position.parse(cursor)
         rows: list[Row] = []
-        for at, read in self._read(path_of(source_object), start):
-            rows += read
-            if len(rows) >= self.batch_rows:
+        with self.files.reading(source_object, day) as span:
+            wanted = home_day(*span) == day
+            for at, read in self._read(path_of(source_object), start):
+                rows += read
+                if len(rows) >= self.batch_rows:
+                    yield Batch(self._frame(rows).filter(wanted), str(at))
+                    rows = []
+            if rows:
                 yield Batch(self._frame(rows).filter(wanted), str(at))
-                rows = []
-        if rows:
-            yield Batch(self._frame(rows).filter(wanted), str(at))
 
     def _read(self, path: Path, at: Position) -> Iterator[tuple[Position, list[Row]]]:
         """The rows of every line after a position, each behind its receipt, delivery, number in that and defect; and

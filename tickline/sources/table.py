@@ -122,10 +122,11 @@ class Table:
 
         Raises SchemaDrift where it has other columns than declared, SourceError where it is damaged or has changed.
         """
-        wanted = home_day(*self.files.span(source_object, day)) == day
         skip = line_number(cursor)
-        for frame, end in _raw_pieces(path_of(source_object), self.settings, self.feed, self.piece_size, skip):
-            yield Batch(frame.filter(wanted), str(end))
+        with self.files.reading(source_object, day) as span:
+            wanted = home_day(*span) == day
+            for frame, end in _raw_pieces(path_of(source_object), self.settings, self.feed, self.piece_size, skip):
+                yield Batch(frame.filter(wanted), str(end))
 
 
 def _raw_pieces(

@@ -20,9 +20,9 @@ from expectations.suites import SUITES
 from orchestration.partitions import mapping, partitions_of
 from orchestration.resources import LakeResource
 from tickline.errors import TicklineError
-from tickline.lake.catalog import Publication
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.records import Publication
 from tickline.pipeline.plan import State, standing
 from tickline.pipeline.stage import Stage, materialise
 from tickline.reference.models import Venue

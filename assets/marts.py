@@ -23,9 +23,9 @@ from orchestration.resources import LakeResource
 from tickline.errors import LakeError
 from tickline.kpi import marts
 from tickline.kpi.freshness import PROJECT, day_inputs, inputs_now, project_sha256, record_built, stale_days
-from tickline.lake.catalog import ObjectState
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.records import ObjectState
 from tickline.lake.schemas import DATASETS
 from tickline.pipeline.stage import Cadence, Stage
 

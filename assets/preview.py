@@ -4,8 +4,8 @@ import dagster as dg
 import polars as pl
 
 from expectations.evaluate import Outcome
-from tickline.lake.catalog import Publication
 from tickline.lake.lake import Lake
+from tickline.lake.records import Publication
 from tickline.lake.schemas import BARS, DATASETS
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -9,7 +9,7 @@ import dagster as dg
 from orchestration.resources import LakeResource
 from tickline.errors import TicklineError
 from tickline.lake.archive import archive_object, expire_object, open_archive
-from tickline.lake.catalog import Publication
+from tickline.lake.records import Publication
 from tickline.lake.retention import RetentionPolicy, due_for_archive, due_for_expiry
 
 ARCHIVE, EXPIRY = dg.AssetKey(["retention", "archive"]), dg.AssetKey(["retention", "expiry"])

@@ -21,9 +21,9 @@ import typer
 from rich.progress import track
 
 from bench._trades import DAY_ROWS, FIRST_DAY, REFUSED_ROWS, VENUE, delivered
-from tickline.lake.catalog import Input
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Output, open_lake
+from tickline.lake.records import Input
 from tickline.lake.schemas import Feed
 from tickline.lake.storage import file_sha256
 from tickline.reference.calendars import AlwaysOpen

@@ -10,9 +10,9 @@ from expectations.context import Context, Partition, Siblings
 from expectations.evaluate import Outcome, evaluate
 from expectations.profiles import profile
 from expectations.suites import SUITES
-from tickline.lake.catalog import Publication, Verdict
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.records import Publication, Verdict
 from tickline.lake.schemas import INSTRUMENTS, SESSIONS, Schema
 from tickline.reference.models import Venue
 

@@ -15,9 +15,9 @@ from qa._attempts import Attempts
 from runners.commands.export import write_rows
 from tickline.errors import ConfigError, LakeError, SourceError
 from tickline.lake.archive import DirectoryArchive
-from tickline.lake.catalog import Publication
 from tickline.lake.codec import MAX_TEXT_BYTES, decode, encode, partition_path
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Publication
 from tickline.lake.schemas import Feed
 from tickline.lake.storage import DirectoryStorage
 from tickline.lake.view import View

@@ -7,9 +7,9 @@ from pathlib import Path
 import polars as pl
 
 from tickline.lake.archive import DirectoryArchive
-from tickline.lake.catalog import Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output, open_lake
+from tickline.lake.records import Publication
 from tickline.lake.schemas import GAPS
 from tickline.lake.storage import DirectoryStorage, object_name
 

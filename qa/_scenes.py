@@ -11,9 +11,9 @@ from pathlib import Path
 
 from qa._lakes import Desk, key_of, path_of, publish, publish_some, rows
 from tickline.lake.archive import archive_object, expire_object, restore_object
-from tickline.lake.catalog import Input, ObjectState, Verdict
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Output
+from tickline.lake.records import Input, ObjectState, Verdict
 from tickline.lake.retention import Keep, RetentionPolicy, due_for_archive, due_for_expiry
 from tickline.lake.schemas import DATASETS
 from tickline.lake.scrub import scrub, sweep

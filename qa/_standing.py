@@ -6,7 +6,7 @@ from typing import Any
 
 from qa._lakes import Desk, path_of
 from qa._scenes import LONG_AGO
-from tickline.lake.catalog import ObjectState, Publication
+from tickline.lake.records import ObjectState, Publication
 from tickline.lake.scrub import sweep
 from tickline.lake.storage import DirectoryStorage, file_sha256
 

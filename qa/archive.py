@@ -29,8 +29,8 @@ from qa._bad_archive import Crash, FaultyArchive, Stepwise, Witness
 from qa._lakes import path_of, publish_some
 from tickline.errors import LakeError
 from tickline.lake.archive import Archive, S3Archive, archive_object, expire_object, restore_object
-from tickline.lake.catalog import ObjectState, Publication
 from tickline.lake.lake import Lake, open_lake
+from tickline.lake.records import ObjectState, Publication
 from tickline.lake.retention import Keep, RetentionPolicy, due_for_archive, due_for_expiry
 from tickline.lake.storage import file_sha256, object_name
 

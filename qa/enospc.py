@@ -26,8 +26,8 @@ from rich.progress import track
 from qa._lakes import Desk, is_sound, publish_some
 from tickline.errors import TicklineError
 from tickline.lake.archive import archive_object, expire_object, restore_object
-from tickline.lake.catalog import Verdict
 from tickline.lake.lake import open_lake
+from tickline.lake.records import Verdict
 from tickline.lake.scrub import scrub
 from tickline.lake.storage import file_sha256, object_name
 

@@ -24,8 +24,8 @@ from qa import _forks
 from qa._lakes import key_of, rows
 from tickline.errors import LeaseLost
 from tickline.lake import lake as lake_module
-from tickline.lake.catalog import Lease
 from tickline.lake.lake import Lake, Output, open_lake
+from tickline.lake.records import Lease
 
 ROWS = 50_000
 WON, REFUSED = 0, 3

@@ -4,7 +4,7 @@ import dagster as dg
 
 from orchestration.resources import LakeResource
 from sensors.sink import notify
-from tickline.lake.catalog import Verdict
+from tickline.lake.records import Verdict
 from tickline.workspace import workspace
 
 

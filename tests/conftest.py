@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from expectations.suites import SUITES
-from tickline.lake.catalog import Publication, Verdict
+from tickline.lake.records import Publication, Verdict
 from tickline.pipeline.stage import materialise
 from tickline.workspace import Workspace
 

@@ -9,8 +9,8 @@ from rich.progress import track
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to, table
 from tickline.errors import LakeError, TicklineError
 from tickline.lake.archive import archive_object, expire_object, restore_object
-from tickline.lake.catalog import Publication
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Publication
 from tickline.lake.retention import due_for_archive, due_for_expiry
 from tickline.workspace import workspace
 

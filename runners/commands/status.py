@@ -6,8 +6,8 @@ from typing import Any
 from expectations.suites import SUITES
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
-from tickline.lake.catalog import Verdict
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Verdict
 from tickline.pipeline.plan import Standing, State, standings
 from tickline.workspace import workspace
 

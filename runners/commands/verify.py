@@ -7,8 +7,8 @@ from rich.progress import track
 
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to, table
 from tickline.lake import scrub as scrubbing
-from tickline.lake.catalog import ObjectState
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import ObjectState
 from tickline.lake.storage import object_name
 from tickline.pipeline.graph import find
 from tickline.pipeline.rebuild import rebuild

@@ -6,7 +6,7 @@ import dagster as dg
 
 from assets.retention import ARCHIVE, EXPIRY, retention_assets
 from orchestration.resources import lake_resource
-from tickline.lake.catalog import ObjectState
+from tickline.lake.records import ObjectState
 from tickline.workspace import Workspace
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from expectations.checks import judge_partitions
 from expectations.suites import SUITES
-from tickline.lake.catalog import Catalog, Publication
+from tickline.lake.catalog import Catalog
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output
+from tickline.lake.records import Publication
 from tickline.lake.storage import DirectoryStorage
 from tickline.reference.models import Venue
 

@@ -20,9 +20,9 @@ from tickline.lake.archive import (
     expire_object,
     restore_object,
 )
-from tickline.lake.catalog import ObjectState, Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output, open_lake
+from tickline.lake.records import ObjectState, Publication
 from tickline.lake.retention import RetentionPolicy, due_for_archive, due_for_expiry
 from tickline.lake.schemas import GAPS
 from tickline.lake.scrub import scrub, sweep

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from tickline.errors import LakeError, LeaseLost
-from tickline.lake.catalog import Catalog, Draft, Input, Lease, ObjectState, Verdict, open_engine
+from tickline.lake.catalog import Catalog
+from tickline.lake.engine import open_engine
 from tickline.lake.keys import PartitionKey
 from tickline.lake.migrations import migrate
+from tickline.lake.records import Draft, Input, Lease, ObjectState, Verdict
 from tickline.lake.tables import metadata
 
 KEY = PartitionKey("raw_trades", "coinsim", "2026-03-06")

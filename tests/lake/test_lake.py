@@ -10,10 +10,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tickline.errors import LakeError, LeaseLost
-from tickline.lake.catalog import Input, Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output, open_lake
 from tickline.lake.lineage import explain
+from tickline.lake.records import Input, Publication
 from tickline.lake.schemas import INSTRUMENTS
 from tickline.lake.storage import DirectoryStorage, object_name
 

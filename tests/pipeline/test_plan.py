@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tickline.lake.catalog import ObjectState, Verdict, utc_now
+from tickline.lake.catalog import utc_now
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import ObjectState, Verdict
 from tickline.pipeline.graph import find
 from tickline.pipeline.plan import State, standing, standings, touches
 from tickline.pipeline.stage import materialise

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from tickline.errors import GateClosed, LakeError, LeaseLost, SourceError
-from tickline.lake.catalog import Verdict
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Verdict
 from tickline.pipeline.graph import find
 from tickline.pipeline.plan import State, standing
 from tickline.pipeline.stage import Built, Inputs, materialise

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tickline.lake.catalog import ObjectState
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import ObjectState
 from tickline.workspace import Workspace
 
 Tickline = Callable[..., Any]

@@ -17,7 +17,7 @@ import pytest
 
 from orchestration.filling import fills
 from runners.commands.backfill import Choice, holes_in
-from tickline.lake.catalog import ObjectState
+from tickline.lake.records import ObjectState
 from tickline.pipeline.plan import standings
 from tickline.workspace import Workspace
 

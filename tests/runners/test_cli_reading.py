@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from runners.commands.export import write_rows
-from tickline.lake.catalog import ObjectState, Verdict
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import ObjectState, Verdict
 from tickline.workspace import Workspace
 
 Tickline = Callable[..., Any]

@@ -14,8 +14,8 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from sensors.alerts import failed_checks, failed_runs
 from tickline.errors import ConfigError
-from tickline.lake.catalog import Verdict
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Verdict
 from tickline.workspace import Workspace
 
 SECRET = "tell-nobody"

@@ -9,9 +9,9 @@ import duckdb
 
 from tickline.errors import LakeError
 from tickline.kpi.marts import Marts, connect, connect_to_write
-from tickline.lake.catalog import Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.records import Publication
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 """The SQL models, macros and tests."""

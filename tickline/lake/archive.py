@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from tickline.errors import Corrupt, LakeError
-from tickline.lake.catalog import Copy, ObjectState, Publication
 from tickline.lake.lake import Lake
+from tickline.lake.records import Copy, ObjectState, Publication
 from tickline.lake.retention import RetentionPolicy
 from tickline.lake.storage import (
     file_sha256,

@@ -1,33 +1,22 @@
 """The catalog: which object is each partition's current one, what it was made from, and what checks said of it.
 
-SQLite (WAL, synchronous=FULL) on one machine, PostgreSQL on a cluster, the same tables and migrations. Every
-write is one transaction that begins by locking the lease it relies on, so a publisher that lost its lease while
-it was away cannot commit.
+Every publishing is one transaction that begins by locking the lease it relies on, so a publisher that lost its
+lease while it was away cannot commit.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    ExceptionContext,
-    and_,
-    create_engine,
-    delete,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from tickline.errors import LakeError, LeaseLost
+from tickline.errors import LeaseLost
+from tickline.lake.engine import open_engine
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Copy, Draft, Input, Lease, ObjectState, Publication, Verdict
+from tickline.lake.rows import PUBLICATION, aware, is_of, publication_of, verdict_of
 from tickline.lake.tables import copies, inputs, leases, objects, partitions, publications, verdicts
 
 Clock = Callable[[], datetime]
@@ -36,107 +25,6 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The wall clock, in UTC: the default of every Clock port here."""
     return datetime.now(UTC)
-
-
-class ObjectState(StrEnum):
-    """Where an object's bytes are."""
-
-    PRESENT = "present"
-    EXPIRED = "expired"  # removed from the lake after an archived copy was read back
-    LOST = "lost"  # missing or rotten; to be restored or rebuilt
-
-
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One thing a publication was made from.
-
-    `kind` is `object` (another partition's object; `name` is its key), `source` (a source object; `name` is its
-    uri) or `config` (a piece of configuration; `name` says which).
-    """
-
-    kind: str
-    name: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One publishing of one partition. `facts` are small deterministic numbers about it (watermark, counts)."""
-
-    key: PartitionKey
-    sha256: str
-    generation: int
-    rows: int
-    bytes: int
-    facts: Mapping[str, Any]
-    code: str
-    run: str
-    committed_at: datetime
-    id: int
-    state: ObjectState = ObjectState.PRESENT
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to publish under one name, until somebody else takes it. `token` is its fencing token."""
-
-    name: str
-    token: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one suite said of one object of one partition."""
-
-    key: PartitionKey
-    sha256: str
-    suite: str
-    suite_hash: str
-    passed: bool
-    severity: str
-    evaluated_at: datetime
-    metrics: Mapping[str, Any]
-    results: Sequence[Mapping[str, Any]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Copy:
-    """A copy of an object in an archive, read back by version and found equal."""
-
-    sha256: str
-    archive: str
-    key: str
-    version: str
-    verified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A stored object about to become a partition's current one."""
-
-    key: PartitionKey
-    sha256: str
-    schema_version: int
-    rows: int
-    bytes: int
-    facts: Mapping[str, Any]
-
-
-_PUBLICATION = (
-    publications.c.dataset,
-    publications.c.venue,
-    publications.c.period,
-    publications.c.sha256,
-    publications.c.generation,
-    publications.c.facts,
-    publications.c.code,
-    publications.c.run,
-    publications.c.committed_at,
-    publications.c.id,
-    objects.c.rows,
-    objects.c.bytes,
-    objects.c.state,
-)
 
 
 class Catalog:
@@ -194,9 +82,9 @@ class Catalog:
 
     def history(self, key: PartitionKey) -> list[Publication]:
         """Every publication of a partition, oldest first."""
-        query = select(*_PUBLICATION).join(objects).where(_is(publications, key)).order_by(publications.c.generation)
+        query = select(*PUBLICATION).join(objects).where(is_of(publications, key)).order_by(publications.c.generation)
         with self._engine.connect() as connection:
-            return [_publication(row) for row in connection.execute(query)]
+            return [publication_of(row) for row in connection.execute(query)]
 
     def inputs_of(self, publication: Publication) -> list[Input]:
         """What a publication was made from, in the order it was given."""
@@ -238,7 +126,7 @@ class Catalog:
                         .group_by(verdicts.c.period, verdicts.c.suite)
                     )
                     rows = connection.execute(select(verdicts).where(verdicts.c.id.in_(newest)).order_by(verdicts.c.id))
-                    found += [_verdict(row) for row in rows if row.sha256 == of_period[row.period].sha256]
+                    found += [verdict_of(row) for row in rows if row.sha256 == of_period[row.period].sha256]
         return found
 
     def failures_after(self, verdict_id: int, *, most: int = 100) -> list[tuple[int, Verdict]]:
@@ -250,7 +138,7 @@ class Catalog:
             .limit(most)
         )
         with self._engine.connect() as connection:
-            return [(row.id, _verdict(row)) for row in connection.execute(query)]
+            return [(row.id, verdict_of(row)) for row in connection.execute(query)]
 
     def objects(self) -> dict[str, ObjectState]:
         """Every object ever published that a partition's current publication names, and its state."""
@@ -280,7 +168,7 @@ class Catalog:
         query = select(copies).where(copies.c.sha256 == sha256).order_by(copies.c.archive)
         with self._engine.connect() as connection:
             return [
-                Copy(row.sha256, row.archive, row.key, row.version, _aware(row.verified_at))
+                Copy(row.sha256, row.archive, row.key, row.version, aware(row.verified_at))
                 for row in connection.execute(query)
             ]
 
@@ -295,7 +183,7 @@ class Catalog:
             self._insert_if_absent(connection, leases, {"name": name, "token": 0}, ("name",))
             row = connection.execute(select(leases).where(leases.c.name == name).with_for_update()).one()
             taken = row.holder is not None and row.holder != holder
-            if taken and _aware(row.expires_at) > self._clock() and not dead(row.holder):
+            if taken and aware(row.expires_at) > self._clock() and not dead(row.holder):
                 raise LeaseLost(f"{name} is being published by {row.holder}; try again when it is done")
             lease = Lease(name, row.token + 1)
             connection.execute(
@@ -445,25 +333,25 @@ class Catalog:
                 )
             )
         else:
-            connection.execute(update(partitions).where(_is(partitions, key)).values(publication_id=publication_id))
+            connection.execute(update(partitions).where(is_of(partitions, key)).values(publication_id=publication_id))
         return Publication(
             key, draft.sha256, generation, draft.rows, draft.bytes, draft.facts, code, run, committed_at, publication_id
         )
 
     def _current_in(self, connection: Connection, key: PartitionKey) -> Publication | None:
         query = (
-            select(*_PUBLICATION)
+            select(*PUBLICATION)
             .select_from(partitions)
             .join(publications, partitions.c.publication_id == publications.c.id)
             .join(objects, publications.c.sha256 == objects.c.sha256)
-            .where(_is(partitions, key))
+            .where(is_of(partitions, key))
         )
         row = connection.execute(query).one_or_none()
-        return None if row is None else _publication(row)
+        return None if row is None else publication_of(row)
 
     def _select_current(self, *where: Any) -> dict[PartitionKey, Publication]:
         query = (
-            select(*_PUBLICATION)
+            select(*PUBLICATION)
             .select_from(partitions)
             .join(publications, partitions.c.publication_id == publications.c.id)
             .join(objects, publications.c.sha256 == objects.c.sha256)
@@ -471,91 +359,10 @@ class Catalog:
             .order_by(publications.c.dataset, publications.c.venue, publications.c.period)
         )
         with self._engine.connect() as connection:
-            return {(found := _publication(row)).key: found for row in connection.execute(query)}
+            return {(found := publication_of(row)).key: found for row in connection.execute(query)}
 
     def _insert_if_absent(
         self, connection: Connection, table: Any, values: dict[str, Any], unique: tuple[str, ...]
     ) -> None:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
         connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing(index_elements=list(unique)))
-
-
-def open_engine(url: str) -> Engine:
-    """An engine whose transactions are durable when they return, and whose database's errors are LakeErrors."""
-    if url.startswith("postgresql"):
-        engine = create_engine(url, pool_pre_ping=True)
-    elif url.startswith("sqlite"):
-        engine = create_engine(url, connect_args={"timeout": 60})
-        _begin_at_once(engine)
-    else:
-        raise LakeError(f"catalog {url!r} is neither sqlite:///... nor postgresql+psycopg2://...")
-
-    @event.listens_for(engine, "handle_error")
-    def _on_error(context: ExceptionContext) -> None:
-        # An interrupt is no failure of the catalog: it goes on as it is.
-        if not context.is_pre_ping and isinstance(context.original_exception, Exception):
-            reason = str(context.original_exception).partition("\n")[0]
-            raise LakeError(
-                f"catalog {engine.url!r} failed: {reason}. See that the disk has room and the "
-                "database is up and writable, then run it again"
-            ) from context.original_exception
-
-    return engine
-
-
-def _begin_at_once(engine: Engine) -> None:
-    # A transaction of an engine with the option `writes` begins IMMEDIATE: pysqlite's own late BEGIN would let two
-    # writers deadlock and would leave schema changes outside transactions (SQLAlchemy documentation, "Serializable
-    # isolation / Savepoints / Transactional DDL").
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("pragma journal_mode=wal")
-        cursor.execute("pragma synchronous=full")
-        cursor.execute("pragma foreign_keys=on")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("writes", False)
-        connection.exec_driver_sql("begin immediate" if writes else "begin")
-
-
-def _is(table: Any, key: PartitionKey) -> Any:
-    return and_(table.c.dataset == key.dataset, table.c.venue == key.venue, table.c.period == key.period)
-
-
-def _aware(moment: datetime) -> datetime:
-    # SQLite stores no zone; everything written here is UTC.
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _publication(row: Any) -> Publication:
-    return Publication(
-        key=PartitionKey(row.dataset, row.venue, row.period),
-        sha256=row.sha256,
-        generation=row.generation,
-        rows=row.rows,
-        bytes=row.bytes,
-        facts=row.facts,
-        code=row.code,
-        run=row.run,
-        committed_at=_aware(row.committed_at),
-        id=row.id,
-        state=ObjectState(row.state),
-    )
-
-
-def _verdict(row: Any) -> Verdict:
-    return Verdict(
-        key=PartitionKey(row.dataset, row.venue, row.period),
-        sha256=row.sha256,
-        suite=row.suite,
-        suite_hash=row.suite_hash,
-        passed=row.passed,
-        severity=row.severity,
-        evaluated_at=_aware(row.evaluated_at),
-        metrics=row.metrics,
-        results=row.results,
-    )

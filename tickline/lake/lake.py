@@ -17,8 +17,9 @@ import polars as pl
 
 from tickline.errors import LakeError
 from tickline.lake import parquet
-from tickline.lake.catalog import Catalog, Clock, Draft, Input, Lease, Publication, utc_now
+from tickline.lake.catalog import Catalog, Clock, utc_now
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Draft, Input, Lease, Publication
 from tickline.lake.schemas import DATASETS
 from tickline.lake.storage import Storage, file_sha256, object_name, open_storage, os_errors_explained, staged
 from tickline.lake.view import View

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from tickline.lake.catalog import ObjectState, Publication
 from tickline.lake.keys import WHOLE
 from tickline.lake.lake import Lake
+from tickline.lake.records import ObjectState, Publication
 from tickline.lake.schemas import DATASETS
 
 _UNDATED = frozenset({"instruments", "sessions"})

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tickline.errors import LakeError
-from tickline.lake.catalog import ObjectState
 from tickline.lake.lake import Lake
+from tickline.lake.records import ObjectState
 from tickline.lake.storage import DirectoryStorage, object_name
 
 UNNAMED_FOR_SECONDS = 24 * 3600

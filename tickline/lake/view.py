@@ -6,8 +6,9 @@ It is never read by Tickline itself and can be rebuilt from the catalog at any t
 import os
 from pathlib import Path
 
-from tickline.lake.catalog import Catalog, ObjectState, Publication
+from tickline.lake.catalog import Catalog
 from tickline.lake.codec import partition_path
+from tickline.lake.records import ObjectState, Publication
 from tickline.lake.storage import Storage, object_name, os_errors_explained
 
 

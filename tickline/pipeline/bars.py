@@ -7,8 +7,8 @@ import polars as pl
 
 from tickline.bars.rollup import rollup
 from tickline.bars.timeframes import derive
-from tickline.lake.catalog import Publication
 from tickline.lake.keys import WHOLE, PartitionKey
+from tickline.lake.records import Publication
 from tickline.lake.schemas import TIMEFRAMES, Feed
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tickline.errors import SourceError
-from tickline.lake.catalog import Input, ObjectState, Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.records import Input, ObjectState, Publication
 from tickline.pipeline.stage import Inputs, Stage, made_from
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tickline.errors import LakeError
 from tickline.lake import parquet
-from tickline.lake.catalog import Input, Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.records import Input, Publication
 from tickline.lake.schemas import DATASETS
 from tickline.lake.storage import file_sha256
 from tickline.pipeline.stage import Inputs, Stage, made_from

@@ -14,9 +14,9 @@ import orjson
 import polars as pl
 
 from tickline.errors import GateClosed, LakeError
-from tickline.lake.catalog import Input, Publication
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output
+from tickline.lake.records import Input, Publication
 from tickline.lake.schemas import DATASETS
 from tickline.sources.source import SourceObject
 

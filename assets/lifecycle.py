@@ -14,7 +14,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
 from assets.preview import metadata_of
-from expectations.checks import judge_partitions
+from expectations.checks import judge_partitions, judged_by
 from expectations.evaluate import Outcome
 from expectations.suites import SUITES
 from orchestration.partitions import mapping, partitions_of
@@ -23,7 +23,7 @@ from tickline.errors import TicklineError
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
-from tickline.pipeline.plan import State, standing
+from tickline.pipeline.plan import State, Suites, standing
 from tickline.pipeline.stage import Stage, materialise
 from tickline.reference.models import Venue
 
@@ -60,6 +60,11 @@ class Made:
 def asset_key(venue: str, dataset: str) -> dg.AssetKey:
     """The asset of a dataset of a venue."""
     return dg.AssetKey([venue, dataset])
+
+
+def step_of(stage: Stage) -> str:
+    """The step of a run that makes a stage."""
+    return f"{stage.venue}__{stage.name}"
 
 
 def assets_of(graph: Sequence[Stage], venue: Venue, names: Sequence[str], look: Look) -> list[dg.AssetsDefinition]:
@@ -104,7 +109,7 @@ def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Loo
     ]
 
     @dg.multi_asset(
-        name=f"{stage.venue}__{stage.name}",
+        name=step_of(stage),
         specs=specs,
         check_specs=checks,
         backfill_policy=dg.BackfillPolicy.single_run() if partitions else None,
@@ -121,7 +126,7 @@ def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, venue
     """Build, judge and report the periods of this run."""
     periods = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else [WHOLE]
     filling = FILL_TAG in context.run.tags
-    made = _make(context, lake, stage, periods, filling=filling)
+    made = _make(context, lake, stage, periods, suites=judged_by([venue]) if filling else None)
     outcomes = judge_partitions(lake, venue, made.published.values())
     if len(periods) == 1 and not filling and not made.failed:
         yield from _results(stage, lake, made, outcomes)
@@ -142,15 +147,20 @@ def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, venue
 
 
 def _make(
-    context: dg.AssetExecutionContext, lake: Lake, stage: Stage, periods: Sequence[str], *, filling: bool
+    context: dg.AssetExecutionContext, lake: Lake, stage: Stage, periods: Sequence[str], *, suites: Suites | None
 ) -> Made:
+    """Build the periods; with `suites` only those missing or stale, and those no check judged are left as they are."""
     made = Made()
     for period in periods:
-        if filling and standing(lake, stage, period, checked=SUITES).state is State.FRESH:
+        state = standing(lake, stage, period, suites=suites).state if suites is not None else State.STALE
+        if state is State.FRESH:
             continue
         try:
-            for publication in materialise(lake, stage, period, run=context.run_id):
-                made.published[publication.key] = publication
+            made.published |= (
+                lake.catalog.currents(stage.keys(period))
+                if state is State.UNJUDGED
+                else {one.key: one for one in materialise(lake, stage, period, run=context.run_id)}
+            )
             _log.info("period.made", stage=str(stage), period=period)
         except TicklineError as error:
             context.log.error(f"{stage}/{period}: {error}")

@@ -1,9 +1,12 @@
 """Judge published partitions against their suites and write the verdicts into the catalog."""
 
+import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 import polars as pl
 
 from expectations.context import Context, Partition, Siblings
@@ -15,6 +18,20 @@ from tickline.lake.lake import Lake
 from tickline.lake.records import Publication, Verdict
 from tickline.lake.schemas import INSTRUMENTS, SESSIONS, Schema
 from tickline.reference.models import Venue
+
+
+def judged_by(venues: Iterable[Venue]) -> dict[tuple[str, str], str]:
+    """By venue and dataset, the hash of what a partition is judged by now: its suite and the bounds its venue sets.
+
+    A verdict under another hash is on the same rows, but by what was expected then.
+    """
+    suites = {dataset: suite.hash for dataset, suite in SUITES.items()}
+    return {
+        (venue.name, dataset): hashlib.sha256(suite.encode() + bounds).hexdigest()
+        for venue in venues
+        for bounds in (orjson.dumps(_bounds(venue), option=orjson.OPT_SORT_KEYS),)
+        for dataset, suite in suites.items()
+    }
 
 
 def judge_partitions(lake: Lake, venue: Venue, published: Iterable[Publication]) -> dict[PartitionKey, Outcome]:
@@ -35,6 +52,8 @@ def judge_partitions(lake: Lake, venue: Venue, published: Iterable[Publication])
     outcomes: dict[PartitionKey, Outcome] = {}
     for dataset, of_dataset in partitions.items():
         outcomes |= evaluate(SUITES[dataset], profile(of_dataset, context))
+    hashes = judged_by([venue])
+    outcomes = {key: replace(outcome, suite_hash=hashes[venue.name, key.dataset]) for key, outcome in outcomes.items()}
     evaluated_at = datetime.now(UTC)
     lake.catalog.record_verdicts(
         verdict(publication.key, publication.sha256, outcomes[publication.key], evaluated_at) for publication in judged
@@ -51,13 +70,20 @@ def _context(lake: Lake, venue: Venue, judged: list[Publication]) -> Context:
     return Context(
         instruments=_rows(lake, [current[key] for key in [instruments] if key in current], INSTRUMENTS),
         sessions=_rows(lake, [current[key] for key in sorted(sessions) if key in current], SESSIONS),
-        min_rows=venue.floors.rows,
-        min_rows_each=venue.floors.rows_each,
-        min_clean_ratio=venue.floors.clean_ratio,
-        min_coverage=venue.floors.coverage,
-        max_cross_bps=_most(venue, "max_cross_bps"),
-        conditions=venue.conditions is not None,
+        **_bounds(venue),
     )
+
+
+def _bounds(venue: Venue) -> dict[str, Any]:
+    """What a venue's configuration says its partitions must keep to, as `Context` names it."""
+    return {
+        "min_rows": venue.floors.rows,
+        "min_rows_each": venue.floors.rows_each,
+        "min_clean_ratio": venue.floors.clean_ratio,
+        "min_coverage": venue.floors.coverage,
+        "max_cross_bps": _most(venue, "max_cross_bps"),
+        "conditions": venue.conditions is not None,
+    }
 
 
 def _rows(lake: Lake, publications: list[Publication], schema: Schema) -> pl.DataFrame:

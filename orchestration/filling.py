@@ -2,16 +2,21 @@
 
 Dagster launches a range as one run only where it has no holes. Here a run spans from its first hole to its last
 and its assets make just what is missing or stale, so any set of holes is one run for each partitions definition.
+Where a period fails, Dagster tries nothing below its stage: another run goes on there for the other periods.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
 from dagster._core.events import RunFailureReason
-from dagster._core.storage.tags import ASSET_PARTITION_RANGE_END_TAG, ASSET_PARTITION_RANGE_START_TAG
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RETRIES_TAG,
+)
 
-from assets.lifecycle import FILL_TAGS, asset_key
+from assets.lifecycle import FILL_TAGS, asset_key, step_of
 from assets.marts import PREFIX, models
 from tickline.lake.keys import WHOLE
 from tickline.pipeline.plan import Standing, State
@@ -22,10 +27,13 @@ _ORDER = (Cadence.WHOLE, Cadence.YEAR, Cadence.DAY, Cadence.SESSION, Cadence.WEE
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One run: assets that share their partitions, and the first and last period with a hole; none for a whole."""
+    """One run: assets that share their partitions, by step, and the first and last period with a hole.
+
+    `span` is none for what is not split by time.
+    """
 
     name: str
-    assets: tuple[dg.AssetKey, ...]
+    steps: Mapping[str, tuple[dg.AssetKey, ...]]
     span: tuple[str, str] | None
 
     def __str__(self) -> str:
@@ -45,7 +53,7 @@ def fills(found: Iterable[Standing]) -> list[Fill]:
 def mart_fill(days: Collection[str]) -> list[Fill]:
     """The run that brings the marts of some days up to date, as a list of none or one."""
     keys = tuple(dg.AssetKey([PREFIX, model]) for model in models())
-    return [Fill("marts", keys, (min(days), max(days)))] if days else []
+    return [Fill("marts", {"marts": keys}, (min(days), max(days)))] if days else []
 
 
 def run_fills(
@@ -57,19 +65,37 @@ def run_fills(
     """
     job = definitions.resolve_implicit_global_asset_job_def()
     for fill in planned:
-        tags = dict(FILL_TAGS)
-        if fill.span is not None:
-            tags |= dict(zip((ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG), fill.span, strict=True))
-        result = job.execute_in_process(
-            asset_selection=list(fill.assets),
-            instance=instance,
-            tags=tags,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-        )
-        if any(_interrupted(event) for event in result.all_events):
-            raise KeyboardInterrupt
-        yield [_told(event) for event in result.all_events if event.is_step_failure]
+        failed: list[str] = []
+        left = fill.steps
+        while left:
+            events = _run(job, instance, left, fill.span)
+            failed += [_told(event) for event in events if event.is_step_failure]
+            tried = {event.step_key for event in events if event.is_step_start}
+            left = {step: keys for step, keys in left.items() if step not in tried} if tried else {}
+        yield failed
+
+
+def _run(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    steps: Mapping[str, tuple[dg.AssetKey, ...]],
+    span: tuple[str, str] | None,
+) -> list[dg.DagsterEvent]:
+    # What is left is planned anew by whoever runs the fill again; the daemon must not take up a run of this process.
+    tags = FILL_TAGS | {MAX_RETRIES_TAG: "0"}
+    if span is not None:
+        tags |= dict(zip((ASSET_PARTITION_RANGE_START_TAG, ASSET_PARTITION_RANGE_END_TAG), span, strict=True))
+    result = job.execute_in_process(
+        asset_selection=[key for keys in steps.values() for key in keys],
+        instance=instance,
+        tags=tags,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    events = list(result.all_events)
+    if any(_interrupted(event) for event in events):
+        raise KeyboardInterrupt
+    return events
 
 
 def _fill(holes: list[Standing]) -> Fill:
@@ -79,7 +105,10 @@ def _fill(holes: list[Standing]) -> Fill:
     periods = [hole.period for hole in holes]
     return Fill(
         name=f"{venues}: {names}",
-        assets=tuple(asset_key(stage.venue, dataset) for stage in of_stages.values() for dataset in stage.datasets),
+        steps={
+            step_of(stage): tuple(asset_key(stage.venue, dataset) for dataset in stage.datasets)
+            for stage in of_stages.values()
+        },
         span=None if periods[0] == WHOLE else (min(periods), max(periods)),
     )
 

@@ -1,15 +1,22 @@
 """What every test may ask for."""
 
+import getpass
 import os
 import shutil
+import socket
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import boto3
 import numpy as np
 import pytest
+from moto.server import ThreadedMotoServer
+from sqlalchemy import create_engine, text
 
-from expectations.suites import SUITES
+from expectations.checks import judged_by
 from tickline.lake.records import Publication, Verdict
 from tickline.pipeline.stage import materialise
 from tickline.workspace import Workspace
@@ -17,6 +24,7 @@ from tickline.workspace import Workspace
 ROOT = Path(__file__).parent.parent
 UNIVERSE = ROOT / "tests" / "universe"
 DAYS = ("2026-03-07", "2026-03-08", "2026-03-09")
+S3_SECRET, POSTGRES_PASSWORD = "secret-of-the-bucket", "secret-of-the-database"
 
 
 @pytest.fixture(scope="session")
@@ -96,7 +104,10 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, drops: Path, make: Make)
     with pytest.MonkeyPatch.context() as patch:
         here = _entered(UNIVERSE, home, drops, patch)
         # Verdicts without a judgement: what judges is tested elsewhere, and takes longer than all the rest.
-        here.lake.catalog.record_verdicts(_passed(one) for one in make(here) if one.key.dataset in SUITES)
+        suites = judged_by(here.universe.venues.values())
+        here.lake.catalog.record_verdicts(
+            _passed(one, suites[of]) for one in make(here) if (of := (one.key.venue, one.key.dataset)) in suites
+        )
         here.lake.catalog.close()
     return home
 
@@ -110,12 +121,80 @@ def made(made_once: Path, drops: Path, tmp_path: Path, monkeypatch: pytest.Monke
     here.lake.catalog.close()
 
 
-def _passed(publication: Publication) -> Verdict:
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A loopback server that speaks the S3 API."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    given = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": S3_SECRET, "AWS_REGION": "us-east-1"}
+    saved = {name: os.environ.get(name) for name in given}
+    os.environ |= given
+    yield f"http://{host}:{port}"
+    server.stop()
+    for name, value in saved.items():
+        if value is None:
+            os.environ.pop(name)
+        else:
+            os.environ[name] = value
+
+
+@pytest.fixture
+def bucket(s3_endpoint: str, request: pytest.FixtureRequest) -> str:
+    """A fresh bucket with versioning."""
+    name = f"lake-{abs(hash(request.node.nodeid))}"
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    client.create_bucket(Bucket=name)
+    client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    return name
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a real PostgreSQL server of our own; skips where none is installed."""
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+    bin_folder = folders[-1] if folders else Path(shutil.which("initdb") or "/nonexistent/initdb").parent
+    if not (bin_folder / "initdb").exists():
+        pytest.skip("no PostgreSQL server is installed (Debian: apt-get install postgresql)")
+    # Not below pytest's own folder, which no other user may enter.
+    base = Path(tempfile.mkdtemp(prefix="tickline-postgres-"))
+    as_user: list[str] = []
+    if getpass.getuser() == "root":
+        # The server refuses to run as root.
+        shutil.chown(base, "postgres")
+        as_user = ["runuser", "-u", "postgres", "--"]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data, password = base / "data", base / "password"
+    password.write_text(f"{POSTGRES_PASSWORD}\n")
+    password.chmod(0o644)
+    asking = ["-U", "tickline", "-A", "scram-sha-256", "--pwfile", str(password)]
+    initdb = [*as_user, str(bin_folder / "initdb"), "-D", str(data), "-N", *asking]
+    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
+    options = f"-p {port} -h 127.0.0.1 -k {base} -c fsync=off"
+    control = [*as_user, str(bin_folder / "pg_ctl"), "-D", str(data)]
+    subprocess.run([*control, "-o", options, "-l", str(base / "log"), "-w", "start"], check=True, cwd="/", stdout=-3)
+    yield f"postgresql+psycopg2://tickline:{POSTGRES_PASSWORD}@127.0.0.1:{port}"
+    subprocess.run([*control, "-m", "immediate", "stop"], check=True, cwd="/", stdout=-3)
+    shutil.rmtree(base)
+
+
+@pytest.fixture
+def database(postgres: str, request: pytest.FixtureRequest) -> str:
+    """The URL of an empty database, its password included."""
+    name = f"c{abs(hash(request.node.nodeid))}"
+    with create_engine(f"{postgres}/postgres", isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.execute(text(f"create database {name}"))
+    return f"{postgres}/{name}"
+
+
+def _passed(publication: Publication, suite_hash: str) -> Verdict:
     return Verdict(
         publication.key,
         publication.sha256,
         publication.key.dataset,
-        SUITES[publication.key.dataset].hash,
+        suite_hash,
         passed=True,
         severity="ERROR",
         evaluated_at=datetime.now(UTC),

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from expectations.suites import SUITES
+from expectations.checks import judged_by
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.lake.keys import PartitionKey
@@ -33,7 +33,8 @@ def status(
     """
     here = workspace()
     graph = [stage for stage in here.graph if venue is None or stage.venue == known(here, venue)]
-    found = standings(here.lake, graph, first=first, last=last, checked=SUITES)
+    suites = judged_by(here.universe.venues.values())
+    found = standings(here.lake, graph, first=first, last=last, suites=suites)
     keys = [key for standing in found for key in standing.stage.keys(standing.period)]
     verdicts = here.lake.catalog.verdicts_on(here.lake.catalog.currents(keys).values())
     red = [verdict for verdict in verdicts if not verdict.passed and verdict.severity == "ERROR"]

@@ -5,14 +5,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from expectations.checks import judge_partitions
+from expectations.checks import judge_partitions, judged_by
 from expectations.suites import SUITES
 from tickline.lake.catalog import Catalog
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output
 from tickline.lake.records import Publication
 from tickline.lake.storage import DirectoryStorage
-from tickline.reference.models import Venue
+from tickline.reference.models import Floors, Venue
 
 VENUE = Venue.model_validate(
     {
@@ -62,11 +62,24 @@ def test_verdicts_are_recorded_for_the_object_that_was_judged(lake, world):
     for publication in published:
         (verdict,) = lake.catalog.verdicts_on([publication])
         assert (verdict.sha256, verdict.passed) == (publication.sha256, True)
-        assert verdict.suite_hash == SUITES[publication.key.dataset].hash
+        assert verdict.suite_hash == judged_by([VENUE])[VENUE.name, publication.key.dataset]
         assert verdict.metrics["rows"] == publication.rows
         assert {result["name"] for result in verdict.results} == {
             each.name for each in SUITES[publication.key.dataset].expectations
         }
+
+
+def test_what_a_verdict_is_judged_by_changes_with_the_bounds_its_venue_sets_and_with_nothing_else():
+    asked = [
+        VENUE,
+        VENUE.model_copy(update={"floors": Floors(rows=2)}),
+        VENUE.model_copy(update={"floors": Floors(coverage=0.5)}),
+        VENUE.model_copy(update={"parameters": {"max_cross_bps": 3.0}}),
+        VENUE.model_copy(update={"conditions": "sip"}),
+    ]
+    assert len({judged_by([venue])[venue.name, "clean_trades"] for venue in asked}) == len(asked)
+    described = VENUE.model_copy(update={"description": "another"})
+    assert judged_by([described]) == judged_by([VENUE])
 
 
 def test_rows_that_vanished_between_raw_and_clean_are_an_error(lake, world):

@@ -16,6 +16,7 @@ from tickline.pipeline.stage import materialise
 from tickline.workspace import Workspace
 
 DAY = "2026-03-08"
+SUITES = {("desk", "clean_trades"): "0"}
 Make = Callable[..., list[object]]
 
 
@@ -146,8 +147,8 @@ def test_equal_rows_from_a_file_written_anew_reach_nothing(
 def test_what_no_check_has_judged_yet_is_told_apart(small: Workspace, make: Make, drop: Callable[..., object]) -> None:
     make(small, venue="desk", upto="clean_trades")
     clean = find(small.graph, "desk", "clean_trades")
-    seen = standing(small.lake, clean, DAY, checked={"clean_trades"})
-    assert (seen.state, seen.why) == (State.UNJUDGED, "its checks did not end")
+    seen = standing(small.lake, clean, DAY, suites=SUITES)
+    assert (seen.state, seen.why) == (State.UNJUDGED, "its checks did not end, or expect something else now")
     assert standing(small.lake, clean, DAY).state is State.FRESH
     current = small.lake.catalog.current(PartitionKey("clean_trades", "desk", DAY))
     assert current is not None
@@ -162,12 +163,14 @@ def test_what_no_check_has_judged_yet_is_told_apart(small: Workspace, make: Make
         metrics={},
     )
     small.lake.catalog.record_verdicts([verdict])
-    assert standing(small.lake, clean, DAY, checked={"clean_trades"}).state is State.FRESH
+    assert standing(small.lake, clean, DAY, suites=SUITES).state is State.FRESH
+    # A verdict is by what was expected then.
+    assert standing(small.lake, clean, DAY, suites={("desk", "clean_trades"): "1"}).state is State.UNJUDGED
     # A verdict is on the very content: other rows are not judged by it.
     drop(small.home.parent / "drop", DAY, late=1)
     materialise(small.lake, find(small.graph, "desk", "raw_trades"), DAY, run="again")
     materialise(small.lake, clean, DAY, run="again")
-    assert standing(small.lake, clean, DAY, checked={"clean_trades"}).state is State.UNJUDGED
+    assert standing(small.lake, clean, DAY, suites=SUITES).state is State.UNJUDGED
 
 
 def test_a_file_that_is_gone_leaves_what_the_lake_holds(small: Workspace, make: Make, tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from dagster._daemon.auto_run_reexecution.auto_run_reexecution import filter_runs_to_should_retry
 
 from orchestration.filling import fills
+from orchestration.instance import embedded_instance
 from runners.commands.backfill import Choice, holes_in
 from tickline.lake.records import ObjectState
 from tickline.pipeline.plan import standings
@@ -67,7 +70,7 @@ def test_any_holes_of_stages_with_the_same_days_are_one_run(made: Workspace) -> 
     missing = [type(one)(one.stage, one.period, one.state.MISSING) for one in daily]
     (run,) = fills(missing)
     assert run.span == (FIRST, THIRD)
-    assert {key.path[0] for key in run.assets} == {"sim", "desk"}
+    assert {key.path[0] for keys in run.steps.values() for key in keys} == {"sim", "desk"}
     assert fills(found) == []
 
 
@@ -107,6 +110,16 @@ def test_a_broken_file_fails_its_days_by_name_and_only_those(
     drop(folder, THIRD)
     mended = tickline("backfill", "--stage", "raw_trades", "--json")
     assert (mended.code, mended.json) == (0, {"made": 2, "left": [], "failed": []})
+
+
+def test_a_run_that_failed_here_is_not_taken_up_by_the_daemon(small: Workspace, tickline: Tickline) -> None:
+    (small.home.parent / "drop" / f"{THIRD}.csv").write_bytes(b"t,pair\x00\xff\n")
+    tickline("backfill", "--venue", "desk", "--stage", "raw_trades", "--json")
+    with embedded_instance(small.home) as instance:
+        assert instance.run_retries_enabled
+        (run,) = instance.get_runs()
+        assert run.status is dg.DagsterRunStatus.FAILURE
+        assert list(filter_runs_to_should_retry([run], instance)) == []
 
 
 def test_what_was_made_but_never_judged_is_judged(small: Workspace, make: Make, tickline: Tickline) -> None:

@@ -1,6 +1,6 @@
 """What is there, what is missing and what is stale, and why."""
 
-from collections.abc import Container, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,9 +16,12 @@ class State(StrEnum):
 
     MISSING = "missing"  # some of its partitions were never published
     STALE = "stale"  # made from other inputs, code or configuration than there are now
-    UNJUDGED = "unjudged"  # as it should be, but a run ended before its checks did
+    UNJUDGED = "unjudged"  # as it should be, but not judged by what its checks expect now
     FRESH = "fresh"
 
+
+Suites = Mapping[tuple[str, str], str]
+"""By venue and dataset, the hash of what its partitions are judged by now; what has no checks is not in it."""
 
 _MADE = (State.FRESH, State.UNJUDGED)
 
@@ -33,25 +36,25 @@ class Standing:
     why: str = ""
 
 
-def standing(lake: Lake, stage: Stage, period: str, *, checked: Container[str] = ()) -> Standing:
-    """How one period stands, seen from its direct inputs as they are now. `checked` are the datasets with checks."""
+def standing(lake: Lake, stage: Stage, period: str, *, suites: Suites | None = None) -> Standing:
+    """How one period stands, seen from its direct inputs and, where `suites` are given, from its checks."""
     keys = {need.key for need in stage.needs(period)} | set(stage.keys(period))
     current = lake.catalog.currents(keys)
     own = [current[key] for key in stage.keys(period) if key in current]
-    seen = _Seen(current, lake.catalog.inputs_of_all(own), _unjudged(lake, own, checked))
+    seen = _Seen(current, lake.catalog.inputs_of_all(own), _unjudged(lake, own, suites or {}))
     return _judge(lake, stage, period, seen)
 
 
 def standings(
-    lake: Lake, graph: Iterable[Stage], *, first: str = "", last: str = "9", checked: Container[str] = ()
+    lake: Lake, graph: Iterable[Stage], *, first: str = "", last: str = "9", suites: Suites | None = None
 ) -> list[Standing]:
-    """How every period from `first` to `last` stands, stage by stage. `checked` are the datasets with checks.
+    """How every period from `first` to `last` stands, stage by stage; judged or not where `suites` are given.
 
     A period whose inputs are themselves missing or stale is stale too: rebuilding them may change it.
     """
     current = lake.catalog.everything()
     recorded = lake.catalog.inputs_of_all(current.values())
-    seen = _Seen(current, recorded, _unjudged(lake, current.values(), checked))
+    seen = _Seen(current, recorded, _unjudged(lake, current.values(), suites or {}))
     found: list[Standing] = []
     unsettled: set[PartitionKey] = set()
     for stage in graph:
@@ -84,9 +87,16 @@ class _Seen:
     unjudged: Set[PartitionKey]
 
 
-def _unjudged(lake: Lake, published: Iterable[Publication], checked: Container[str]) -> set[PartitionKey]:
-    having = {publication.key: publication for publication in published if publication.key.dataset in checked}
-    return having.keys() - {verdict.key for verdict in lake.catalog.verdicts_on(having.values())}
+def _unjudged(lake: Lake, published: Collection[Publication], suites: Suites) -> set[PartitionKey]:
+    # What is expired cannot be read again: what was said of it then stands.
+    wanted = {
+        publication.key: suites[publication.key.venue, publication.key.dataset]
+        for publication in published
+        if publication.state is ObjectState.PRESENT and (publication.key.venue, publication.key.dataset) in suites
+    }
+    having = [publication for publication in published if publication.key in wanted]
+    verdicts = lake.catalog.verdicts_on(having)
+    return wanted.keys() - {one.key for one in verdicts if one.suite_hash == wanted[one.key]}
 
 
 def _judge(lake: Lake, stage: Stage, period: str, seen: _Seen) -> Standing:
@@ -101,7 +111,7 @@ def _judge(lake: Lake, stage: Stage, period: str, seen: _Seen) -> Standing:
     if why:
         return Standing(stage, period, State.STALE, why)
     if any(key in seen.unjudged for key in stage.keys(period)):
-        return Standing(stage, period, State.UNJUDGED, "its checks did not end")
+        return Standing(stage, period, State.UNJUDGED, "its checks did not end, or expect something else now")
     return Standing(stage, period, State.FRESH)
 
 

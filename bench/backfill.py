@@ -31,20 +31,18 @@ _OVERHEAD_MS, _COLD_START_S = 30.0, 8.0
 
 def run(
     days: Annotated[int, typer.Option(help="How many daily partitions.")] = 100,
-    small: Annotated[bool, typer.Option("--small", help="CI's size: 20 days.")] = False,
 ) -> dict[str, Any]:
     """Example: bench backfill --days 50"""
-    count = 20 if small else days
     with tempfile.TemporaryDirectory() as folder:
         scratch = Path(folder)
         _through_dagster(_small_venue(scratch / "warm", days=2))
-        direct_s, partitions = _directly(_small_venue(scratch / "direct", days=count))
-        dagster_s = _through_dagster(_small_venue(scratch / "dagster", days=count))
+        direct_s, partitions = _directly(_small_venue(scratch / "direct", days=days))
+        dagster_s = _through_dagster(_small_venue(scratch / "dagster", days=days))
         cold_s = min(_cold_start(_small_venue(scratch / f"cold{n}", days=2)) for n in range(3))
     overhead_ms = (dagster_s - direct_s) / partitions * 1000
     return {
         "ok": overhead_ms <= _OVERHEAD_MS and cold_s <= _COLD_START_S,
-        "days": count,
+        "days": days,
         "asset_partitions": partitions,
         "direct_s": round(direct_s, 2),
         "dagster_s": round(dagster_s, 2),

@@ -18,12 +18,13 @@ def metadata_of(lake: Lake, publication: Publication, outcome: Outcome | None) -
     metadata: dict[str, object] = {
         "dagster/row_count": publication.rows,
         "bytes": publication.bytes,
+        "size": size(publication.bytes),
         "sha256": publication.sha256,
         "generation": publication.generation,
     }
     if outcome is not None:
         metadata["passed"] = outcome.passed
-        metadata |= {name: dg.MetadataValue.float(value) for name, value in outcome.metrics.items() if name in _QUALITY}
+        metadata |= {name: round(value, 6) for name, value in outcome.metrics.items() if name in _QUALITY}
     table = _table(lake, publication)
     if table:
         metadata["preview"] = dg.MetadataValue.md(table)
@@ -68,6 +69,12 @@ def number(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.4g}"
+
+
+def size(count: int) -> str:
+    """A number of bytes as people read it, in powers of 1000."""
+    power = min(4, (len(str(count)) - 1) // 3)
+    return f"{count / 1000**power:.4g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
 def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -3,7 +3,9 @@
 import polars as pl
 import pytest
 
-from assets.preview import metadata_of, sparkline
+from assets.preview import metadata_of, size, sparkline
+from expectations.evaluate import Outcome
+from expectations.suites import Severity
 from tickline.lake.keys import PartitionKey
 from tickline.workspace import Workspace
 
@@ -26,6 +28,33 @@ def test_a_series_as_blocks(values: list[float | None], line: str) -> None:
 
 def test_a_long_series_is_thinned_to_a_line() -> None:
     assert 16 <= len(sparkline(pl.Series(range(10_000)))) <= 32
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (999_999, "1000 kB"),
+        (1_238_112, "1.238 MB"),
+        (5 * 10**9, "5 GB"),
+        (2 * 10**15, "2000 TB"),
+    ],
+)
+def test_bytes_have_a_unit(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_ratios_are_shown_with_six_digits_and_kept_with_all(made: Workspace) -> None:
+    publication = made.lake.catalog.current(PartitionKey("clean_trades", "sim", "2026-03-08"))
+    assert publication is not None
+    ratio = 0.9997123456789012
+    outcome = Outcome("clean_trades", "0" * 64, True, Severity.ERROR, (), {"clean_ratio": ratio, "rows": 288.0})
+    shown = metadata_of(made.lake, publication, outcome)
+    assert shown["clean_ratio"] == 0.999712
+    assert outcome.metrics["clean_ratio"] == ratio
+    assert shown["size"] == size(publication.bytes)
 
 
 def test_bars_show_a_line_an_instrument(made: Workspace) -> None:

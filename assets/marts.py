@@ -65,7 +65,7 @@ def mart_assets(graph: Sequence[Stage]) -> dg.AssetsDefinition:
         op_tags={"dagster/max_runtime": "3600"},
     )
     def _asset(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[object]:
-        yield from _build(context, lake.open(), Path(lake.home))
+        yield from _build(context, lake.open(), lake.marts(), Path(lake.home))
 
     return _asset
 
@@ -118,9 +118,8 @@ def _deps(model: str, graph: Sequence[Stage]) -> list[dg.AssetDep]:
     ]
 
 
-def _build(context: dg.AssetExecutionContext, lake: Lake, home: Path) -> Iterator[object]:
+def _build(context: dg.AssetExecutionContext, lake: Lake, place: marts.Marts, home: Path) -> Iterator[object]:
     days = list(context.partition_keys)
-    place = marts.embedded(home)
     chosen = stale_days(lake, place, days) if FILL_TAG in context.run.tags else inputs_now(lake, days)
     outcomes: dict[str, Outcome] = {}
     for first, last in stretches(chosen):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets.preview import size
 from orchestration.resources import LakeResource
 from tickline.errors import TicklineError
 from tickline.lake.archive import archive_object, expire_object, open_archive
@@ -60,4 +61,5 @@ def _each(
             failed[str(publication.key)] = str(error)
     if failed:
         raise dg.Failure(f"{len(failed)} of {len(due)} failed; nothing of these was removed", metadata=failed)
-    return dg.MaterializeResult(metadata={"objects": len(due), "bytes": sum(one.bytes for one in due)})
+    moved = sum(one.bytes for one in due)
+    return dg.MaterializeResult(metadata={"objects": len(due), "bytes": moved, "size": size(moved)})

@@ -1,10 +1,11 @@
-"""What assets are handed at run time: the lake."""
+"""What assets are handed at run time: the lake and its marts."""
 
 from functools import cache
 from pathlib import Path
 
 import dagster as dg
 
+from tickline.kpi.marts import Marts
 from tickline.lake.lake import Lake
 from tickline.workspace import Workspace, workspace
 
@@ -18,6 +19,10 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(self) -> Lake:
         """The lake, opened once per process."""
         return _opened(self.config, self.home).lake
+
+    def marts(self) -> Marts:
+        """Where the SQL marts of the lake are."""
+        return _opened(self.config, self.home).marts
 
 
 @cache

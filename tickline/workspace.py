@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 
+from tickline.kpi.marts import Marts, marts_of
 from tickline.lake.archive import Archive, open_archive
 from tickline.lake.lake import Lake, open_lake
 from tickline.pipeline.graph import stages
@@ -34,6 +35,11 @@ class Workspace:
             catalog=os.environ.get("TICKLINE_CATALOG") or None,
             endpoint=os.environ.get("TICKLINE_S3_ENDPOINT") or None,
         )
+
+    @property
+    def marts(self) -> Marts:
+        """Where the SQL marts of the lake are; asked for each time, because credentials of a bucket expire."""
+        return marts_of(self.lake, self.home)
 
     @cached_property
     def graph(self) -> list[Stage]:

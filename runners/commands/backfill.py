@@ -12,12 +12,11 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from expectations.suites import SUITES
+from expectations.checks import judged_by
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import ConfigError
 from tickline.kpi.freshness import stale_days
-from tickline.kpi.marts import embedded
 from tickline.lake.keys import PartitionKey
 from tickline.pipeline.plan import Standing, State, standings, touches
 from tickline.pipeline.stage import Cadence
@@ -81,7 +80,7 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
     if not graph and chosen.stage != MARTS:
         names = ", ".join(sorted({one.name for one in of_venue} | {MARTS}))
         raise ConfigError(f"no stage {chosen.stage!r} of venue {chosen.venue or 'any'}; there are {names}")
-    found = standings(here.lake, graph, checked=SUITES)
+    found = standings(here.lake, graph, suites=judged_by(here.universe.venues.values()))
     unsettled = [standing for standing in found if standing.state is not State.FRESH]
     holes = _in_range(unsettled, chosen)
     if chosen.stage not in (None, MARTS):
@@ -93,7 +92,7 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
         for period in one.periods
         if touches(period, chosen.first, chosen.last)
     }
-    stale = set(stale_days(here.lake, embedded(here.home), days))
+    stale = set(stale_days(here.lake, here.marts, days))
     about_to_change = {hole.period for hole in holes if hole.state is not State.UNJUDGED}
     return Holes(holes, sorted(stale | (about_to_change & days)))
 

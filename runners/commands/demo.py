@@ -10,7 +10,7 @@ from rich.panel import Panel
 
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to, table
 from runners.commands.backfill import Choice, fill, holes_in
-from tickline.kpi.marts import connect, embedded
+from tickline.kpi.marts import connect
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import Feed
 from tickline.pipeline.plan import State, standings
@@ -122,7 +122,7 @@ def _show(here: Workspace, truths: list[Truth], answer: dict[str, Any]) -> None:
         ("venue", "feed", "raw rows", "made bad", "refused by the right rule", "refused in all"),
         ((t.venue, t.feed, f"{t.raw:,}", f"{t.injected:,}", f"{t.caught:,}", f"{t.refused:,}") for t in truths),
     )
-    with connect(embedded(here.home)) as warehouse:
+    with connect(here.marts) as warehouse:
         rows = warehouse.execute(
             "select venue, sum(raw_rows), sum(clean_rows) / sum(raw_rows), sum(bar_minutes) / sum(session_minutes), "
             "median(worst_p95_ms), median(median_spread_bps) from kpi_data_quality_daily group by venue order by venue"

@@ -14,7 +14,7 @@ from tickline.kpi import marts
 from tickline.lake.keys import PartitionKey
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
-Build = Callable[..., bool]
+Build = BuildAt = Callable[..., bool]
 
 
 def dbt_arguments(command: str, scratch: Path) -> list[str]:
@@ -38,26 +38,31 @@ def dbt(tmp_path_factory: pytest.TempPathFactory) -> dbtRunner:
 
 
 @pytest.fixture
-def build(dbt: dbtRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Build:
-    """Build some days from some objects into the marts of a home; whether models and tests all passed."""
+def build_at(dbt: dbtRunner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> BuildAt:
+    """Build some days from some objects into marts; whether models and tests all passed."""
     builds = itertools.count()
 
     def run(
-        home: Path,
+        place: marts.Marts,
         objects: list[tuple[PartitionKey, str]],
         first: date = sample_lake.DAYS[0],
         end: date = sample_lake.DAYS[-1] + timedelta(days=1),
     ) -> bool:
-        place = marts.embedded(home)
         # dbt keeps the file attached as long as this process lives
         database = tmp_path / f"lake{next(builds)}.duckdb"
         marts.expose(place, objects, database=database)
-        for name, value in marts.profile_env(place, database).items():
-            monkeypatch.setenv(name, value)
-        with marts.building(place):
+        with marts.building(place), monkeypatch.context() as environment:
+            for name, value in marts.profile_env(place, database).items():
+                environment.setenv(name, value)
             return dbt.invoke([*dbt_arguments("build", tmp_path), *window(first, end)]).success
 
     return run
+
+
+@pytest.fixture
+def build(build_at: BuildAt) -> Build:
+    """Build into the marts of a home."""
+    return lambda home, objects, *days: build_at(marts.embedded(home), objects, *days)
 
 
 @pytest.fixture

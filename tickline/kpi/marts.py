@@ -7,17 +7,20 @@ here is derived; deleting the folder and building again gives the same tables.
 import fcntl
 import importlib.util
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import duckdb
+from pydantic import SecretStr
 
 from tickline.errors import ConfigError, LakeError
 from tickline.lake.keys import PartitionKey
+from tickline.lake.lake import Lake
 from tickline.lake.schemas import DATASETS
 
 EXTENSIONS = ("ducklake", "sqlite_scanner", "postgres_scanner", "httpfs")
@@ -27,18 +30,39 @@ _SQLITE = "sqlite:"
 # A rollback journal lets a reader's open transaction stop a commit; a write-ahead log does not.
 _SQLITE_OPTIONS = "meta_journal_mode 'wal', meta_busy_timeout 60000"
 
+_POSTGRES = "postgres:"
+# The DuckLake's own tables are in a schema of their own, beside those of the lake's catalog; so says the dbt profile.
+_POSTGRES_OPTIONS = "metadata_schema 'tickline_marts'"
+_ASK_FOR_TURN = "select pg_try_advisory_lock(7415012961)"
+
 
 @dataclass(frozen=True, slots=True)
 class Marts:
     """Where the marts are: DuckLake catalog (`sqlite:<path>` or `postgres:<dsn>`), Parquet root, extensions.
 
-    `storage` is what reaches objects in a bucket, as `Storage.options()` names it; empty for directories.
+    `storage` is what reaches objects in a bucket, as `Storage.options()` names it; empty for directories. `password`
+    is that of the PostgreSQL user, where the environment or the machine does not hold it for libpq to find.
     """
 
     catalog: str
     data: str
     extensions: Path
-    storage: Mapping[str, str] = field(default_factory=dict)
+    storage: Mapping[str, str] = field(default_factory=dict, repr=False)
+    password: SecretStr | None = None
+
+
+def marts_of(lake: Lake, home: Path) -> Marts:
+    """The marts of a lake: catalog in the lake's PostgreSQL, Parquet below the lake's root, where it has either.
+
+    Those of a lake in a directory with its catalog in SQLite are under its home. Raises ConfigError where an
+    extension's wheel is not installed.
+    """
+    place, reach = embedded(home), lake.storage.options()
+    in_postgres = lake.catalog.url.startswith("postgresql")
+    if not reach and not in_postgres:
+        return place
+    catalog, password = _libpq(lake.catalog.url) if in_postgres else (place.catalog, None)
+    return replace(place, catalog=catalog, password=password, data=lake.storage.uri("marts"), storage=reach)
 
 
 def embedded(home: Path) -> Marts:
@@ -70,8 +94,8 @@ def connect_to_write(marts: Marts) -> duckdb.DuckDBPyConnection:
 
 def _attached(marts: Marts, mode: str) -> duckdb.DuckDBPyConnection:
     connection = _open(marts, ":memory:")
-    sqlite = f", {_SQLITE_OPTIONS}" if marts.catalog.startswith(_SQLITE) else ""
-    location = f"{_literal('ducklake:' + marts.catalog)} as marts (data_path {_literal(marts.data)}, {mode}{sqlite})"
+    options = _SQLITE_OPTIONS if marts.catalog.startswith(_SQLITE) else _POSTGRES_OPTIONS
+    location = f"{_literal('ducklake:' + marts.catalog)} as marts (data_path {_literal(marts.data)}, {mode}, {options})"
     try:
         connection.execute(f"attach {location}")
     except duckdb.Error as error:
@@ -112,20 +136,26 @@ def expose(marts: Marts, objects: Iterable[tuple[PartitionKey, str]], *, databas
 def building(marts: Marts) -> Iterator[None]:
     """Hold the turn to build: a second builder waits here until the first is done or its process is gone.
 
-    SQLite refuses the commits of two interleaved writers ("database is locked"); PostgreSQL does not, so there
-    nobody waits.
+    Without turns one of two interleaved builders fails: SQLite says "database is locked", DuckLake over PostgreSQL
+    "transaction conflict". Raises LakeError where PostgreSQL cannot be reached.
     """
-    if not marts.catalog.startswith(_SQLITE):
-        yield
-        return
-    with Path(f"{marts.catalog.removeprefix(_SQLITE)}.turn").open("w") as turn:
-        fcntl.flock(turn, fcntl.LOCK_EX)
-        yield
+    if marts.catalog.startswith(_SQLITE):
+        with Path(f"{marts.catalog.removeprefix(_SQLITE)}.turn").open("w") as turn:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            yield
+    else:
+        with closing(_turn_in_postgres(marts)):
+            yield
 
 
 def profile_env(marts: Marts, database: Path) -> dict[str, str]:
-    """The environment in which dbt builds the marts from the relations of a file written by `expose`."""
-    secret = _secret(marts.storage)
+    """The environment in which dbt builds the marts from the relations of a file written by `expose`.
+
+    dbt blots the values of names that begin with DBT_ENV_SECRET_ out of everything it writes; libpq reads PGPASSWORD
+    by itself.
+    """
+    storage = {name.upper(): value for name, value in _secret(marts.storage).items()}
+    confidential = {name: storage.pop(name) for name in ("SECRET", "SESSION_TOKEN")}
     return {
         "TICKLINE_MARTS_TARGET": "embedded" if marts.catalog.startswith(_SQLITE) else "cluster",
         "TICKLINE_MARTS_CATALOG": marts.catalog,
@@ -134,7 +164,10 @@ def profile_env(marts: Marts, database: Path) -> dict[str, str]:
         "TICKLINE_DUCKDB_EXTENSIONS": str(marts.extensions),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
-    } | {f"TICKLINE_MARTS_S3_{name.upper()}": value for name, value in secret.items()}
+        **{f"TICKLINE_MARTS_S3_{name}": value for name, value in storage.items()},
+        **{f"DBT_ENV_SECRET_TICKLINE_MARTS_S3_{name}": value for name, value in confidential.items()},
+        **({"PGPASSWORD": marts.password.get_secret_value()} if marts.password else {}),
+    }
 
 
 def link_extensions(folder: Path) -> Path:
@@ -163,7 +196,41 @@ def _open(marts: Marts, database: str) -> duckdb.DuckDBPyConnection:
     if marts.storage:
         secret = ", ".join(f"{name} {_literal(value)}" for name, value in _secret(marts.storage).items())
         connection.execute(f"create secret (type s3, {secret})")
+    if marts.password:
+        # A secret, not part of the address, which errors repeat.
+        connection.execute(f"create secret (type postgres, password {_literal(marts.password.get_secret_value())})")
     return connection
+
+
+def _libpq(url: str) -> tuple[str, SecretStr | None]:
+    """What libpq calls the database of a SQLAlchemy URL, and the password, if the URL has one."""
+    from psycopg2.extensions import make_dsn
+    from sqlalchemy import make_url
+
+    parsed = make_url(url)
+    _, parts = parsed.get_dialect()().create_connect_args(parsed)
+    password = parts.pop("password", None)
+    return f"{_POSTGRES}{make_dsn(**parts)}", SecretStr(password) if password else None
+
+
+def _turn_in_postgres(marts: Marts) -> Any:
+    """A connection that holds the turn until it is closed."""
+    import psycopg2
+
+    password = marts.password.get_secret_value() if marts.password else None
+    try:
+        session = psycopg2.connect(marts.catalog.removeprefix(_POSTGRES), password=password)
+        # Not within a transaction, which would keep the server from tidying up for as long as the build takes.
+        session.autocommit = True
+        with session.cursor() as cursor:
+            cursor.execute(_ASK_FOR_TURN)
+            # Asked again and again: a wait inside libpq could not be interrupted.
+            while cursor.fetchone() != (True,):
+                time.sleep(0.5)
+                cursor.execute(_ASK_FOR_TURN)
+    except psycopg2.Error as error:
+        raise LakeError(f"the marts at {marts.catalog} cannot be built: {error}See that the database is up") from error
+    return session
 
 
 def _secret(storage: Mapping[str, str]) -> dict[str, str]:

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tickline.lake.keys import PartitionKey
-from tickline.lake.schemas import DATASETS, INSTRUMENTS, SESSIONS, Schema
+from tickline.lake.schemas import CARRIED, DATASETS, INSTRUMENTS, SESSIONS, Schema
 
 KPI_DATA_QUALITY = "kpi_data_quality_daily"
 
-JUDGED: dict[str, Schema] = {name: schema for name, schema in DATASETS.items() if not name.startswith("gaps_")} | {
+JUDGED: dict[str, Schema] = {
+    name: schema for name, schema in DATASETS.items() if name not in CARRIED and not name.startswith("gaps_")
+} | {
     KPI_DATA_QUALITY: Schema(
         {
             "venue": pl.String(),

@@ -46,9 +46,13 @@ def backfill(
     if dry_run or not holes:
         report(holes, made=0, failed=[], json=json)
         finish(ok=True)
-    failed = fill(here, holes, quiet=json)
-    left = holes_in(here, chosen)
-    report(left, made=len(holes) - len(left), failed=failed, json=json)
+    left, tried, failed = holes, set[str](), list[str]()
+    # A day that leaves something else than before makes the day after it stale.
+    while new := left.names() - tried:
+        tried |= new
+        failed = fill(here, left, quiet=json)
+        left = holes_in(here, chosen)
+    report(left, made=len(tried) - len(left), failed=failed, json=json)
     finish(ok=not failed and not left)
 
 
@@ -71,6 +75,10 @@ class Holes:
 
     def __len__(self) -> int:
         return len(self.standings) + len(self.mart_days)
+
+    def names(self) -> set[str]:
+        """What is missing or stale, each by its name."""
+        return {f"{hole.stage}/{hole.period}" for hole in self.standings} | {f"{MARTS}/{day}" for day in self.mart_days}
 
 
 def holes_in(here: Workspace, chosen: Choice) -> Holes:
@@ -108,7 +116,7 @@ def _in_range(unsettled: list[Standing], chosen: Choice) -> list[Standing]:
         keys = one.stage.keys(one.period)
         if touches(one.period, chosen.first, chosen.last) or wanted.intersection(keys):
             picked.append(one)
-            wanted.update(need.key for need in one.stage.needs(one.period))
+            wanted.update(need.key for need in one.stage.needs_above(one.period))
         elif one.state is not State.UNJUDGED:
             left_out.update(keys)
     whole = [one for one in weeks if not left_out.intersection(need.key for need in one.stage.needs(one.period))]

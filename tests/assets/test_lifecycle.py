@@ -19,7 +19,7 @@ from tickline.pipeline.plan import State, standing
 from tickline.workspace import Workspace
 
 FIRST, SECOND, THIRD = DAYS = ("2026-03-07", "2026-03-08", "2026-03-09")
-CLEAN = {"clean_trades", "quarantine_trades", "gaps_trades"}
+CLEAN = {"clean_trades", "quarantine_trades", "gaps_trades", "closing_trades"}
 Make = Callable[..., list[object]]
 
 

@@ -60,7 +60,7 @@ def pairs(stage_list: list[Stage]) -> Iterator[tuple[Stage, Stage, str]]:
     """Every stage, stage above it and dataset it needs from there."""
     makers = {(one.venue, dataset): one for one in stage_list for dataset in one.datasets}
     for one in stage_list:
-        datasets = {need.key.dataset for period in one.periods for need in one.needs(period)}
+        datasets = {need.key.dataset for period in one.periods for need in one.needs_above(period)}
         for dataset in sorted(datasets):
             yield one, makers[one.venue, dataset], dataset
 
@@ -127,13 +127,15 @@ def test_an_update_of_an_input_reaches_every_period_that_needs_it(*, running: bo
                 assert expected <= set(reached.get_partition_keys()), f"{above}/{period} to {stage}"
 
 
-def test_assets_depend_on_exactly_what_their_stages_need() -> None:
+def test_assets_depend_on_exactly_what_their_stages_need_of_others() -> None:
     definitions = build_definitions(universe(running=False, now=NOW), now=NOW)
     assets = definitions.resolve_asset_graph()
     expected: dict[dg.AssetKey, set[dg.AssetKey]] = {}
     for stage in graph(running=False, now=NOW):
         needed = {
-            dg.AssetKey([stage.venue, need.key.dataset]) for period in stage.periods for need in stage.needs(period)
+            dg.AssetKey([stage.venue, need.key.dataset])
+            for period in stage.periods
+            for need in stage.needs_above(period)
         }
         expected |= {dg.AssetKey([stage.venue, dataset]): needed for dataset in stage.datasets}
     for key, needed in expected.items():

@@ -115,7 +115,7 @@ def test_every_stage_comes_after_what_it_needs_and_needs_only_what_some_stage_ma
     for one in graph():
         for period in one.periods:
             assert {need.key for need in one.needs(period)} <= made, f"{one}/{period}"
-        made.update(key for period in one.periods for key in one.keys(period))
+            made.update(one.keys(period))
 
 
 def test_a_prediction_venue_lists_its_markets_and_others_do_not() -> None:

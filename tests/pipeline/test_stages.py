@@ -47,6 +47,7 @@ def test_all_datasets_of_a_stage_are_published_together_from_the_same_inputs(sma
         "clean_trades",
         "quarantine_trades",
         "gaps_trades",
+        "closing_trades",
     ]
     raw = small.lake.catalog.current(PartitionKey("raw_trades", "sim", DAY))
     sessions = small.lake.catalog.current(PartitionKey("sessions", "sim", "2026"))

@@ -161,7 +161,7 @@ def test_verify_rebuilds_a_partition_and_its_siblings(made: Workspace, tickline:
     said = tickline("verify", "--rebuild", f"clean_trades/sim/{DAY}", "--json")
     assert said.code == 0
     assert {(one["partition"], one["equal"]) for one in said.json["rebuilt"]} == {
-        (f"{dataset}_trades/sim/{DAY}", True) for dataset in ("clean", "quarantine", "gaps")
+        (f"{dataset}_trades/sim/{DAY}", True) for dataset in ("clean", "quarantine", "gaps", "closing")
     }
     assert f"bars_1m/sim/{DAY}: same bytes" in tickline("verify", "--rebuild", f"bars_1m/sim/{DAY}").out
 

@@ -6,7 +6,11 @@ from tickline.errors import ConfigError
 from tickline.lake.schemas import Feed
 from tickline.ticks.rules import load_rules
 
-PARAMETERS = "parameters: {default: {consecutive_seq: 0, silence_s: 600, limit: 1}, kinds: {fx: {limit: 2}}}\n"
+PARAMETERS = """\
+parameters:
+  default: {consecutive_seq: 0, seq_over_midnight: 0, silence_s: 600, limit: 1}
+  kinds: {fx: {limit: 2}}
+"""
 
 
 def load(tmp_path, rules: str, parameters: str = PARAMETERS):

@@ -1,10 +1,12 @@
 """Walk a partition back to the raw objects it came from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tickline.errors import LakeError
 from tickline.lake.catalog import Catalog
 from tickline.lake.keys import PartitionKey
+from tickline.lake.records import Input, Publication
+from tickline.lake.schemas import CARRIED
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,23 +25,38 @@ class Lineage:
 def explain(catalog: Catalog, key: PartitionKey) -> Lineage:
     """The lineage tree of a partition's current object, down to source objects.
 
+    What the day before left is named but not walked further, for that leads back day by day to the first.
+
     Raises LakeError where the partition was never published.
     """
     publication = catalog.current(key)
     if publication is None:
         raise LakeError(f"{key} was never published; `tickline status` shows what is there")
-    return _walk(catalog, key, publication.sha256)
+    return _walk(catalog, publication)
 
 
-def _walk(catalog: Catalog, key: PartitionKey, sha256: str) -> Lineage:
-    made = [publication for publication in catalog.history(key) if publication.sha256 == sha256]
+def _walk(catalog: Catalog, publication: Publication) -> Lineage:
+    inputs = tuple(_input(catalog, entry) for entry in catalog.inputs_of(publication))
+    return replace(_node(publication), inputs=inputs)
+
+
+def _input(catalog: Catalog, entry: Input) -> Lineage:
+    leaf = Lineage(entry.kind, entry.name, entry.sha256)
+    if entry.kind != "object":
+        return leaf
+    key = PartitionKey.parse(entry.name)
+    made = [publication for publication in catalog.history(key) if publication.sha256 == entry.sha256]
     if not made:
-        return Lineage("object", str(key), sha256)
-    publication = made[-1]
-    inputs = tuple(
-        _walk(catalog, PartitionKey.parse(entry.name), entry.sha256)
-        if entry.kind == "object"
-        else Lineage(entry.kind, entry.name, entry.sha256)
-        for entry in catalog.inputs_of(publication)
+        return leaf
+    return _node(made[-1]) if key.dataset in CARRIED else _walk(catalog, made[-1])
+
+
+def _node(publication: Publication) -> Lineage:
+    return Lineage(
+        "object",
+        str(publication.key),
+        publication.sha256,
+        publication.code,
+        publication.run,
+        publication.rows,
     )
-    return Lineage("object", str(key), sha256, publication.code, publication.run, publication.rows, inputs)

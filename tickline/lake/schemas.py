@@ -81,7 +81,8 @@ CLEAN = {
         (*_TICK_SORT, "raw_row"),
     ),
     Feed.BOOK: Schema(
-        # `epoch` counts the snapshots the book was rebuilt from: deltas of one epoch form one unbroken book.
+        # `epoch` counts the day's snapshots so far: deltas of one epoch form one unbroken book, those of epoch 0
+        # continue the closing book of the day before.
         _TIMES | _LEVEL | {"seq": pl.Int64(), "epoch": pl.Int32(), "raw_row": pl.UInt32()},
         (*_TICK_SORT, "raw_row"),
     ),
@@ -102,6 +103,18 @@ GAPS = Schema(
     },
     ("instrument", "ts_from", "seq_from"),
 )
+
+# What a day leaves to the next one. `ts_last` and `seq_last` are the last tick's: of trades and quotes for instruments
+# whose ids go on over midnight without holes, of a book for each instrument whose book is unbroken at the end of the
+# day. A book has a row for each level; one without levels has one row without a side.
+_LAST = {"instrument": pl.String(), "ts_last": NS, "seq_last": pl.Int64()}
+CLOSING = {
+    Feed.TRADES: Schema(_LAST, ("instrument",)),
+    Feed.QUOTES: Schema(_LAST, ("instrument",)),
+    Feed.BOOK: Schema(
+        _LAST | {"side": pl.String(), "price": pl.Float64(), "size": pl.Float64()}, ("instrument", "side", "price")
+    ),
+}
 
 # A bar covers [ts_open, ts_close). Its prices are null where no print of the window may set one. `volume` and
 # `turnover` (sum of price x size) are exact sums on the instrument's grid, so bars add up in any order.
@@ -193,6 +206,9 @@ MARKETS = Schema(
     ("instrument", "ts_recv"),
 )
 
+CARRIED = frozenset(f"closing_{feed}" for feed in Feed)
+"""The datasets a day hands on to the next."""
+
 TIMEFRAMES = {
     "1m": 60,
     "5m": 300,
@@ -209,6 +225,7 @@ DATASETS: dict[str, Schema] = (
     | {f"clean_{feed}": CLEAN[feed] for feed in Feed}
     | {f"quarantine_{feed}": QUARANTINE[feed] for feed in Feed}
     | {f"gaps_{feed}": GAPS for feed in Feed}
+    | {f"closing_{feed}": CLOSING[feed] for feed in Feed}
     | {f"bars_{timeframe}": BARS for timeframe in TIMEFRAMES}
     | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS}
 )

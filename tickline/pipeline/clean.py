@@ -1,4 +1,7 @@
-"""The clean stages: each raw day through the firewall, into clean rows, quarantine and gaps."""
+"""The clean stages: each raw day through the firewall, into clean rows, quarantine, gaps and what the day leaves.
+
+A day goes on from what the day before left (its `closing`), where the lake has that.
+"""
 
 from datetime import date
 
@@ -18,12 +21,17 @@ def clean_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -> li
 
 def _clean_stage(universe: Universe, venue: Venue, feed: Feed, days: tuple[date, ...]) -> Stage:
     conditions = universe.conditions[venue.conditions] if venue.conditions else None
+    periods = tuple(day.isoformat() for day in days)
+    before = dict(zip(periods[1:], periods, strict=False))
 
     def needs(period: str) -> list[Need]:
-        return [
+        needed = [
             Need(PartitionKey(f"raw_{feed}", venue.name, period)),
             Need(PartitionKey("sessions", venue.name, period[:4])),
         ]
+        if period in before:
+            needed.append(Need(PartitionKey(f"closing_{feed}", venue.name, before[period]), required=False))
+        return needed
 
     def build(inputs: Inputs, period: str) -> Built:
         (raw,) = inputs.of(f"raw_{feed}")
@@ -35,12 +43,14 @@ def _clean_stage(universe: Universe, venue: Venue, feed: Feed, days: tuple[date,
             sessions=inputs.scan("sessions").collect(),
             rules=universe.rules,
             conditions=conditions,
+            opening=inputs.scan(f"closing_{feed}").collect(),
         )
         return Built(
             {
                 f"clean_{feed}": judged.clean,
                 f"quarantine_{feed}": judged.quarantine,
                 f"gaps_{feed}": judged.gaps,
+                f"closing_{feed}": judged.closing,
             },
             {f"clean_{feed}": {"watermark": raw.facts["watermark"], "raw": raw.rows, "counts": dict(judged.counts)}},
         )
@@ -48,9 +58,9 @@ def _clean_stage(universe: Universe, venue: Venue, feed: Feed, days: tuple[date,
     return Stage(
         name=f"clean_{feed}",
         venue=venue.name,
-        datasets=(f"clean_{feed}", f"quarantine_{feed}", f"gaps_{feed}"),
+        datasets=(f"clean_{feed}", f"quarantine_{feed}", f"gaps_{feed}", f"closing_{feed}"),
         cadence=Cadence.DAY,
-        periods=tuple(day.isoformat() for day in days),
+        periods=periods,
         needs=needs,
         build=build,
         config={

@@ -50,7 +50,9 @@ def standings(
 ) -> list[Standing]:
     """How every period from `first` to `last` stands, stage by stage; judged or not where `suites` are given.
 
-    A period whose inputs are themselves missing or stale is stale too: rebuilding them may change it.
+    A period whose inputs are themselves missing or stale is stale too: rebuilding them may change it. What a stage left
+    itself the period before counts as it is: else one day that cannot be made would leave every later one stale, and a
+    change of code would reach back to the first.
     """
     current = lake.catalog.everything()
     recorded = lake.catalog.inputs_of_all(current.values())
@@ -61,7 +63,7 @@ def standings(
         for period in stage.periods:
             judged = _judge(lake, stage, period, seen)
             if judged.state in _MADE:
-                upstream = next((need.key for need in stage.needs(period) if need.key in unsettled), None)
+                upstream = next((need.key for need in stage.needs_above(period) if need.key in unsettled), None)
                 if upstream is not None:
                     judged = Standing(stage, period, State.STALE, f"{upstream} is missing or stale")
             if judged.state not in _MADE:

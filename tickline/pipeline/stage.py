@@ -69,8 +69,9 @@ class Built:
 class Stage:
     """One step of one venue: the datasets it makes together, period by period.
 
-    `periods` lists what exists; `needs` names what one period is built from; `build` makes it, purely, from those
-    inputs. `config` is the configuration the result depends on and `code` the hash of the code that makes it.
+    `periods` lists what exists, in order; `needs` names what one period is built from; `build` makes it, purely, from
+    those inputs. A period may need what the stage itself left the period before, but never require it. `config` is the
+    configuration the result depends on and `code` the hash of the code that makes it.
     `sources` names the source objects a period would read now, for stages at the edge of the lake. A `running` stage
     gets another period with every day that passes.
     """
@@ -95,6 +96,10 @@ class Stage:
     def keys(self, period: str) -> list[PartitionKey]:
         """The partitions one period of this stage makes."""
         return [PartitionKey(dataset, self.venue, period) for dataset in self.datasets]
+
+    def needs_above(self, period: str) -> list[Need]:
+        """What one period needs of other stages: all but what the stage itself left the period before."""
+        return [need for need in self.needs(period) if need.key.dataset not in self.datasets]
 
     def __str__(self) -> str:
         return f"{self.venue}/{self.name}"

@@ -1,7 +1,7 @@
 """The firewall: one UTC day of raw rows in, the clean, the refused and the missing out.
 
 The same rows give the same frames in whatever order or chunks they come, and every raw row is in exactly one of
-`clean` and `quarantine`.
+`clean` and `quarantine`. Of the day before it knows only what that day left: its unbroken books and its last ids.
 """
 
 from bisect import bisect_left
@@ -14,13 +14,14 @@ import polars as pl
 from numpy.typing import NDArray
 
 from tickline.errors import FirewallError, SchemaDrift
-from tickline.lake.schemas import CLEAN, GAPS, QUARANTINE, RAW, Feed
+from tickline.lake.schemas import CLEAN, CLOSING, GAPS, QUARANTINE, RAW, Feed
 from tickline.reference.models import Venue
 from tickline.ticks import book
 from tickline.ticks.canonical import Runs, canonical, floats, integers, runs_of
+from tickline.ticks.carry import books_of, closing_books, closing_ids, ids_of
 from tickline.ticks.conditions import EVERYTHING, Conditions
 from tickline.ticks.duplicates import repeats
-from tickline.ticks.gaps import Gap, sequence_gaps, silent_gaps
+from tickline.ticks.gaps import Gap, LastId, last_id, sequence_gaps, silent_gaps
 from tickline.ticks.rules import Rule, RuleSet, Scan
 from tickline.ticks.scans import (
     FrozenLimits,
@@ -43,12 +44,14 @@ class Judged:
         clean: rows that passed, schema `CLEAN[feed]`.
         quarantine: rows refused, each with its rule and reason, schema `QUARANTINE[feed]`; copies by `duplicate`.
         gaps: where ticks are missing, schema `GAPS`.
+        closing: what the next day may go on from, schema `CLOSING[feed]`.
         counts: rows by rule, for every rule of the feed: refused, or for a rule that only notes, noted.
     """
 
     clean: pl.DataFrame
     quarantine: pl.DataFrame
     gaps: pl.DataFrame
+    closing: pl.DataFrame
     counts: dict[str, int]
 
 
@@ -65,7 +68,10 @@ class _Ticks:
     ts: NDArray[np.int64]
     seq: NDArray[np.int64]
     delivery: NDArray[np.int64]
+    books: dict[str, book.Book]  # as the day before left them
+    ids: dict[str, LastId]  # where the day before left them, then where this one does
     epoch: NDArray[np.int64] | None = None
+    book_ends: list[book.End | None] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
 
     def number(self, name: str, run: int) -> float:
@@ -86,11 +92,13 @@ def judge(  # noqa: PLR0913 - each is one thing a verdict depends on
     sessions: pl.DataFrame,
     rules: RuleSet,
     conditions: Conditions | None = None,
+    opening: pl.DataFrame | None = None,
 ) -> Judged:
     """Judge one UTC day of a venue's raw rows of one feed.
 
     `raw` has the columns of `RAW[feed]`; `sessions` (schema SESSIONS) covers the day for every calendar the venue's
-    instruments trade on; `conditions` is the venue's sale-condition table, if it has one.
+    instruments trade on; `conditions` is the venue's sale-condition table, if it has one. `opening` is what the day
+    before left (its `closing`); without it books begin with a snapshot and ids anywhere.
 
     Raises SchemaDrift where the columns are not the feed's, FirewallError where a parameter or calendar is unknown or
     no rule follows the book.
@@ -108,6 +116,7 @@ def judge(  # noqa: PLR0913 - each is one thing a verdict depends on
     open_hours = {calendar: windows(sessions, calendar, day) for calendar in sorted(set(calendars.values()))}
     closed = Windows(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64))
 
+    before = CLOSING[feed].empty() if opening is None else opening
     screened = screen(frame, feed, rules, numbers, midnight=midnight)
     ticks = _Ticks(
         frame,
@@ -119,6 +128,8 @@ def judge(  # noqa: PLR0913 - each is one thing a verdict depends on
         ts=integers(frame["ts_event"]),
         seq=integers(frame["seq"]),
         delivery=integers(frame["delivery"]),
+        books=books_of(before) if feed is Feed.BOOK else {},
+        ids=ids_of(before) if feed is not Feed.BOOK else {},
     )
     for code, rule in enumerate(rules.of(feed), start=1):
         if rule.scan is not None:
@@ -136,7 +147,8 @@ def judge(  # noqa: PLR0913 - each is one thing a verdict depends on
     assert clean.height + quarantine.height == raw.height, "every raw row is clean or refused"
     refused = np.bincount(ticks.verdict, minlength=len(rules.of(feed)) + 1).tolist()
     counts = {rule.name: refused[code] for code, rule in enumerate(rules.of(feed), start=1)} | screened.notes
-    return Judged(clean, quarantine, _gaps(ticks.gaps), counts)
+    closing = closing_books(_closing_books(ticks)) if feed is Feed.BOOK else closing_ids(ticks.ids)
+    return Judged(clean, quarantine, _gaps(ticks.gaps), closing, counts)
 
 
 def check_schema(raw: pl.DataFrame, feed: Feed, *, place: str) -> None:
@@ -204,23 +216,37 @@ def _frozen(ticks: _Ticks, code: int) -> None:
 
 
 def _book_chain(ticks: _Ticks, code: int) -> None:
-    ticks.epoch = np.zeros(ticks.frame.height, dtype=np.int64)
+    ticks.epoch = np.full(ticks.frame.height, book.NO_BOOK, dtype=np.int64)
     for name, run in zip(ticks.runs.instruments, ticks.runs.slices(), strict=True):
         verdict = ticks.verdict[run]
         rows = book.book_rows(ticks.frame[run], verdict == 0)
-        chained = book.chain(rows, name or "")
+        chained = book.chain(rows, name or "", ticks.books.get(name or ""))
         ticks.epoch[run][rows.order] = chained.epoch
-        verdict[rows.order[rows.living & (chained.epoch == 0)]] = code
+        verdict[rows.order[rows.living & (chained.epoch == book.NO_BOOK)]] = code
         ticks.gaps += chained.gaps
+        ticks.book_ends.append(chained.end)
 
 
 def _book_cross(ticks: _Ticks, code: int) -> None:
     assert ticks.epoch is not None, "the chain is followed before the book is built"
     price, size = floats(ticks.frame["price"]), floats(ticks.frame["size"])
-    for run in ticks.runs.slices():
+    for name, run in zip(ticks.runs.instruments, ticks.runs.slices(), strict=True):
         rows = book.book_rows(ticks.frame[run], ticks.verdict[run] == 0)
-        crossed = book.crossing(rows, ticks.epoch[run][rows.order], ticks.frame["side"][run], price[run], size[run])
+        levels = ticks.frame["side"][run], price[run], size[run]
+        crossed = book.crossing(rows, ticks.epoch[run][rows.order], *levels, ticks.books.get(name or ""))
         ticks.verdict[run][rows.order[crossed]] = code
+
+
+def _closing_books(ticks: _Ticks) -> dict[str, book.Book]:
+    """The unbroken books at the end of the day; one without rows today is as it was."""
+    assert ticks.epoch is not None, "the chain is followed before the book is closed"
+    books = dict(ticks.books)
+    for name, run, end in zip(ticks.runs.instruments, ticks.runs.slices(), ticks.book_ends, strict=True):
+        opening = books.pop(name or "", None)
+        if name is not None and end is not None:
+            last = (ticks.verdict[run] == 0) & (ticks.epoch[run] == end.epoch)
+            books[name] = book.closing(end, ticks.frame[run].filter(pl.Series(last)), opening)
+    return books
 
 
 _SCANS: dict[Scan, Callable[[_Ticks, int], None]] = {
@@ -235,7 +261,7 @@ _SCANS: dict[Scan, Callable[[_Ticks, int], None]] = {
 
 
 def _find_gaps(ticks: _Ticks, instrument: str, regular: Windows, silence_ns: int) -> None:
-    """Add the gaps of one listed instrument, whether it has rows or not."""
+    """Add the gaps of one listed instrument, whether it has rows or not, and where its consecutive ids end."""
     at = bisect_left(ticks.runs.instruments, instrument, key=lambda name: name or "")
     found = at < len(ticks.runs.instruments) and ticks.runs.instruments[at] == instrument
     run = slice(*ticks.runs.starts[at : at + 2].tolist()) if found else slice(0, 0)
@@ -243,7 +269,11 @@ def _find_gaps(ticks: _Ticks, instrument: str, regular: Windows, silence_ns: int
     ts, seq = ticks.ts[run][alive], ticks.seq[run]
     ticks.gaps += silent_gaps(instrument, ts, seq[alive], regular, silence_ns)
     if found and ticks.number("consecutive_seq", at):
-        ticks.gaps += sequence_gaps(instrument, ts, seq[alive], seq[~alive])
+        goes_on = ticks.feed is not Feed.BOOK and ticks.number("seq_over_midnight", at)
+        opening = ticks.ids.get(instrument) if goes_on else None
+        ticks.gaps += sequence_gaps(instrument, ts, seq[alive], seq[~alive], opening)
+        if goes_on and (end := last_id(ts, seq[alive], seq[~alive], opening)) is not None:
+            ticks.ids[instrument] = end
 
 
 def _gaps(found: list[Gap]) -> pl.DataFrame:

@@ -23,10 +23,36 @@ class Gap(NamedTuple):
     missing: int | None
 
 
-def sequence_gaps(instrument: str, ts: Ints, seq: Ints, refused: Ints) -> list[Gap]:
-    """Holes in an instrument's consecutive ids. `refused` are ids of rows that came but are not clean: not missing."""
+class LastId(NamedTuple):
+    """The last of an instrument's consecutive ids that came, and the time (UTC ns) of the last clean row."""
+
+    ts: int
+    seq: int
+
+
+def last_id(ts: Ints, seq: Ints, refused: Ints, opening: LastId | None) -> LastId | None:
+    """Where a day's consecutive ids end: its highest clean id and the refused ones that follow it without a hole.
+
+    `opening` is where the day before ended. A day without an id adds none.
+    """
+    known = seq != NONE
+    end = LastId(int(ts[known][seq[known].argmax()]), int(seq[known].max())) if known.any() else opening
+    if end is None:
+        return None
+    after = np.unique(refused[refused > end.seq])
+    run = int(np.count_nonzero(after == end.seq + 1 + np.arange(len(after))))
+    return LastId(end.ts, end.seq + run)
+
+
+def sequence_gaps(instrument: str, ts: Ints, seq: Ints, refused: Ints, opening: LastId | None = None) -> list[Gap]:
+    """Holes in an instrument's consecutive ids. `refused` are ids of rows that came but are not clean: not missing.
+
+    `opening` is where the day before ended. A day whose first id is not above it numbers anew.
+    """
     known = seq != NONE
     ts, seq = ts[known], seq[known]
+    if opening is not None and len(seq) and opening.seq < seq.min():
+        ts, seq = np.concatenate([[opening.ts], ts]), np.concatenate([[opening.seq], seq])
     if not (seq[1:] > seq[:-1]).all():
         order = np.argsort(seq, kind="stable")
         ts, seq = ts[order], seq[order]

@@ -42,7 +42,7 @@ LIMITS = {
 }
 """Between what a scan's parameters must lie: so many rows it may hold, and thirty years of seconds fit nanoseconds."""
 
-GAP_PARAMETERS = frozenset({"consecutive_seq", "silence_s"})
+GAP_PARAMETERS = frozenset({"consecutive_seq", "seq_over_midnight", "silence_s"})
 
 INSTRUMENT_NUMBERS = ("tick_size", "lot_size", "known", "midnight")
 """What expressions may read besides columns and parameters. `known` is 0 for an instrument the venue does not list,

@@ -66,6 +66,9 @@ def _contend(home: Path, mark: int, both_tried: Barrier) -> int:
     except LeaseLost:
         both_tried.wait()
         return REFUSED
+    except BaseException:
+        both_tried.abort()  # or the other would wait for this one until it is taken to hang
+        raise
     return WON
 
 

@@ -9,8 +9,10 @@ import dagster as dg
 from assets.lifecycle import asset_key
 from orchestration.resources import LakeResource
 from tickline.errors import TicklineError
-from tickline.pipeline.plan import State, standing
+from tickline.pipeline.plan import State, standings
 from tickline.pipeline.stage import Stage
+
+_MOST_TOLD = 20
 
 
 def new_data_sensor(raw_stages: list[Stage], *, today: Callable[[], date]) -> dg.SensorDefinition:
@@ -28,25 +30,29 @@ def new_data_sensor(raw_stages: list[Stage], *, today: Callable[[], date]) -> dg
     )
     def _sensor(context: dg.SensorEvaluationContext, lake: LakeResource) -> Iterator[dg.RunRequest | dg.SkipReason]:
         asked, unreadable, now = 0, [], today().isoformat()
-        for stage in raw_stages:
-            for period in (period for period in stage.periods if period < now):
-                try:
-                    objects = stage.sources(period) if stage.sources else ()
-                    if not objects or standing(lake.open(), stage, period).state is State.FRESH:
-                        continue
-                except TicklineError as error:
-                    context.log.warning(f"{stage}/{period}: {error}")
-                    unreadable.append(f"{stage}/{period}: {error}")
-                    continue
-                content = hashlib.sha256("".join(found.sha256 for found in objects).encode()).hexdigest()
-                asked += 1
-                yield dg.RunRequest(
-                    run_key=f"{stage}/{period}/{content}",
-                    partition_key=period,
-                    asset_selection=[asset_key(stage.venue, dataset) for dataset in stage.datasets],
-                    tags={"venue": stage.venue},
-                )
+        for found in standings(lake.open(), raw_stages):
+            stage, period = found.stage, found.period
+            if period >= now or found.state is State.FRESH or stage.sources is None:
+                continue
+            try:
+                objects = stage.sources(period)
+            except TicklineError as error:
+                unreadable.append(f"{stage}/{period}: {error}")
+                continue
+            if not objects:
+                continue
+            content = hashlib.sha256("".join(one.sha256 for one in objects).encode()).hexdigest()
+            asked += 1
+            yield dg.RunRequest(
+                run_key=f"{stage}/{period}/{content}",
+                partition_key=period,
+                asset_selection=[asset_key(stage.venue, dataset) for dataset in stage.datasets],
+                tags={"venue": stage.venue},
+            )
+        told = [*unreadable[:_MOST_TOLD], *([f"and {more} more"] if (more := len(unreadable) - _MOST_TOLD) > 0 else [])]
+        for line in told:
+            context.log.warning(line)
         if not asked:
-            yield dg.SkipReason("; ".join(unreadable) or "every raw partition is made from what its sources hold now")
+            yield dg.SkipReason("; ".join(told) or "every raw partition is made from what its sources hold now")
 
     return _sensor

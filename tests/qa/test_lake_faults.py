@@ -14,13 +14,15 @@ needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace
 # call every object sound.
 NO_FENCING = """
 from sqlalchemy import select
-from tickline.lake import catalog
-commit = catalog.Catalog.commit
+from tickline.lake.catalog import Catalog
+from tickline.lake.records import Lease
+from tickline.lake.tables import leases
+commit = Catalog.commit
 def unfenced(self, drafts, *, lease, **options):
     with self._engine.connect() as connection:
-        token = connection.scalar(select(catalog.leases.c.token).where(catalog.leases.c.name == lease.name))
-    return commit(self, drafts, lease=catalog.Lease(lease.name, token), **options)
-catalog.Catalog.commit = unfenced
+        token = connection.scalar(select(leases.c.token).where(leases.c.name == lease.name))
+    return commit(self, drafts, lease=Lease(lease.name, token), **options)
+Catalog.commit = unfenced
 """
 ONE_BY_ONE = """
 from tickline.lake.lake import Lake

@@ -7,9 +7,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.definitions.sensor_definition import SensorExecutionData
+from sqlalchemy import Engine, event
 
 from assets.raw import raw_assets
+from sensors import new_data
 from sensors.new_data import new_data_sensor
+from tickline.lake.storage import file_sha256
+from tickline.sources import archives
 from tickline.workspace import Workspace
 
 FIRST, SECOND, THIRD = "2026-03-07", "2026-03-08", "2026-03-09"
@@ -100,6 +104,39 @@ def test_a_broken_file_alone_is_the_reason_for_doing_nothing(caught_up: Workspac
     assert found.skip_message is not None
     assert f"desk/raw_trades/{THIRD}: " in found.skip_message
     assert f"{THIRD}.csv: empty; its delivery was cut short, fetch it again" in found.skip_message
+
+
+def test_unchanged_files_are_hashed_once_and_the_catalog_is_not_asked_for_every_period(
+    caught_up: Workspace, look: Look, drop: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(caught_up)
+    hashed: list[str] = []
+    statements: list[str] = []
+    monkeypatch.setattr(archives, "file_sha256", lambda path: hashed.append(path.name) or file_sha256(path))
+
+    def count(*execution: object) -> None:
+        statements.append(str(execution[2]))
+
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        assert asked(look(caught_up)) == []
+        assert hashed == []
+        assert 0 < sum(statement.startswith("SELECT") for statement in statements) < len((FIRST, SECOND, THIRD))
+        drop(folder(caught_up), SECOND, late=1)
+        look(caught_up)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert hashed == [f"{SECOND}.csv"]
+
+
+def test_of_many_days_without_their_file_the_first_are_told(
+    caught_up: Workspace, look: Look, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(new_data, "_MOST_TOLD", 2)
+    folder(caught_up).rename(folder(caught_up).with_name("gone"))
+    said = str(look(caught_up).skip_message)
+    assert [f"desk/raw_trades/{day}: " in said for day in (FIRST, SECOND, THIRD)] == [True, True, False]
+    assert said.endswith("; and 1 more")
 
 
 def test_a_missing_drop_folder_is_named(caught_up: Workspace, look: Look) -> None:

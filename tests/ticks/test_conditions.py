@@ -67,6 +67,19 @@ def test_clean_trades_carry_what_they_may_set(market) -> None:
     assert market.judge(Feed.TRADES, rows).clean["sets"].to_list() == [EVERYTHING, EVERYTHING]
 
 
+@pytest.mark.parametrize("forbidden", ["high_low", "open, high_low", "high_low, last, volume"])
+def test_a_print_that_sets_open_or_last_outside_the_range_is_refused_at_load(tmp_path, forbidden) -> None:
+    table = tmp_path / "conditions.yaml"
+    code = f"{{code: B, name: odd, may_not_set: [{forbidden}]}}"
+    table.write_text(f"tape: {{decode: letters, codes: [{code}]}}\n")
+
+    with pytest.raises(ConfigError, match=r"may_not_set: what may not set high_low may not set open and last either"):
+        load_conditions(table)
+    table.write_text(f"tape: {{decode: letters, codes: [], suspicious: {{marker: '!', may_not_set: [{forbidden}]}}}}\n")
+    with pytest.raises(ConfigError, match=r"suspicious\.may_not_set: what may not set high_low"):
+        load_conditions(table)
+
+
 def test_a_code_that_cannot_be_decoded_is_refused_at_load(tmp_path) -> None:
     table = tmp_path / "conditions.yaml"
     table.write_text("cta: {decode: hex_bits, codes: [{code: '3', name: both, may_not_set: [last]}]}\n")

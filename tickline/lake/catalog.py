@@ -65,9 +65,9 @@ class Catalog:
             for start in range(0, len(periods), 500):
                 chunk = periods[start : start + 500]
                 found |= self._select_current(
-                    publications.c.dataset == dataset,
-                    publications.c.venue == venue,
-                    publications.c.period.in_(chunk),
+                    partitions.c.dataset == dataset,
+                    partitions.c.venue == venue,
+                    partitions.c.period.in_(chunk),
                 )
         return found
 
@@ -75,9 +75,9 @@ class Catalog:
         """Every partition's current publication, by key, sorted; one dataset's or venue's where named."""
         where = []
         if dataset is not None:
-            where.append(publications.c.dataset == dataset)
+            where.append(partitions.c.dataset == dataset)
         if venue is not None:
-            where.append(publications.c.venue == venue)
+            where.append(partitions.c.venue == venue)
         return self._select_current(*where)
 
     def history(self, key: PartitionKey) -> list[Publication]:
@@ -356,7 +356,7 @@ class Catalog:
             .join(publications, partitions.c.publication_id == publications.c.id)
             .join(objects, publications.c.sha256 == objects.c.sha256)
             .where(*where)
-            .order_by(publications.c.dataset, publications.c.venue, publications.c.period)
+            .order_by(partitions.c.dataset, partitions.c.venue, partitions.c.period)
         )
         with self._engine.connect() as connection:
             return {(found := publication_of(row)).key: found for row in connection.execute(query)}

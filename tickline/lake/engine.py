@@ -23,7 +23,7 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(url, connect_args={"timeout": PATIENCE_SECONDS})
         _begin_at_once(engine)
     else:
-        raise LakeError(f"catalog {url!r} is neither sqlite:///... nor postgresql+psycopg2://...")
+        raise LakeError("the catalog's URL begins with neither sqlite:/// nor postgresql+psycopg2://")
 
     @event.listens_for(engine, "handle_error")
     def _on_error(context: ExceptionContext) -> None:

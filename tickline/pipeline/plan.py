@@ -54,12 +54,13 @@ def standings(
     itself the period before counts as it is: else one day that cannot be made would leave every later one stale, and a
     change of code would reach back to the first.
     """
-    current = lake.catalog.everything()
+    stages = list(graph)
+    current = _current(lake, stages)
     recorded = lake.catalog.inputs_of_all(current.values())
     seen = _Seen(current, recorded, _unjudged(lake, current.values(), suites or {}))
     found: list[Standing] = []
     unsettled: set[PartitionKey] = set()
-    for stage in graph:
+    for stage in stages:
         for period in stage.periods:
             judged = _judge(lake, stage, period, seen)
             if judged.state in _MADE:
@@ -71,6 +72,18 @@ def standings(
             if touches(period, first, last):
                 found.append(judged)
     return found
+
+
+def _current(lake: Lake, graph: Iterable[Stage]) -> dict[PartitionKey, Publication]:
+    """The current publications of everything the stages make or need."""
+    wanted = {(stage.venue, dataset) for stage in graph for dataset in stage.datasets}
+    for stage in graph:
+        wanted |= {(need.key.venue, need.key.dataset) for period in stage.periods for need in stage.needs(period)}
+    return {
+        key: publication
+        for venue, dataset in sorted(wanted)
+        for key, publication in lake.catalog.everything(dataset=dataset, venue=venue).items()
+    }
 
 
 def touches(period: str, first: str, last: str) -> bool:

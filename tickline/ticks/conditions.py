@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import polars as pl
-from pydantic import Field, RootModel, model_validator
+from pydantic import AfterValidator, Field, RootModel, model_validator
 
 from tickline.reference.loading import load_yaml
 from tickline.reference.models import Declared, Name
@@ -18,13 +18,25 @@ BITS: dict[Settable, int] = {"open": 1, "high_low": 2, "last": 4, "volume": 8}
 EVERYTHING = 15
 
 
+def _within_the_range(forbidden: tuple[Settable, ...]) -> tuple[Settable, ...]:
+    # No condition in the matrices of the tapes' output specifications (https://www.ctaplan.com/tech-specs,
+    # https://www.utpplan.com) updates the last price and not high and low: a bar would close outside its own range.
+    if "high_low" in forbidden and not {"open", "last"} <= set(forbidden):
+        raise ValueError("what may not set high_low may not set open and last either: they lie between low and high")
+    return forbidden
+
+
+Forbidden = Annotated[tuple[Settable, ...], AfterValidator(_within_the_range)]
+"""What a print may not set."""
+
+
 class Code(Declared):
     """One condition: its code (hexadecimal bit or letter, as the table decodes) and what it forbids, `unless` the
     print carries that other code too."""
 
     code: Annotated[str, Field(min_length=1, max_length=16)]
     name: str
-    may_not_set: tuple[Settable, ...]
+    may_not_set: Forbidden
     unless: Annotated[str, Field(min_length=1, max_length=16)] | None = None
 
 
@@ -32,7 +44,7 @@ class Suspicious(Declared):
     """The mark a source appends to a print its vendor calls suspicious, and what such a print may not set."""
 
     marker: Annotated[str, Field(min_length=1, max_length=1)]
-    may_not_set: tuple[Settable, ...]
+    may_not_set: Forbidden
 
 
 class Conditions(Declared):

@@ -120,6 +120,7 @@ def test_gaps_and_activity_add_up(home):
     assert activity["turnover"].sum() == pytest.approx(float(lake("bars_1m")["turnover"].sum()), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home, build, objects, tmp_path):
     key = PartitionKey.daily("gaps_quotes", "alpha", sample_lake.DAYS[1])
     late = sample_lake.partitions()[key].with_columns(pl.col("ts_to") + pl.duration(minutes=1))

@@ -49,10 +49,12 @@ def figure(*arguments: str, patch: str = "") -> dict[str, object]:
     return said
 
 
+@pytest.mark.slow
 def test_races_have_one_winner_and_no_mixture() -> None:
     assert figure("race", "--races", "4") == {"ok": True, "races": 4, "one_winner": 4, "mixed": 0}
 
 
+@pytest.mark.slow
 def test_scrub_finds_all_damage_and_nothing_else() -> None:
     said = figure("scrub", "--small")
     assert said["ok"], said

@@ -64,6 +64,7 @@ print("\\n".join(hashes()))
 """
 
 
+@pytest.mark.slow
 def test_the_same_day_is_made_of_the_same_rows_in_every_process() -> None:
     environment = os.environ | {"PYTHONHASHSEED": "271828", "POLARS_MAX_THREADS": "1"}
     command = [sys.executable, "-c", _PRINT_HASHES, str(Path(__file__).parent)]

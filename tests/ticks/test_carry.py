@@ -206,7 +206,7 @@ sizes = st.sampled_from([0.0, 1.0, 2.0])
 side = st.dictionaries(prices, sizes, min_size=1, max_size=3)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(data=st.data(), numbered=st.booleans(), steps=st.lists(st.sampled_from([0, 0, 0, 1, 2]), max_size=10))
 def test_two_days_in_a_row_are_judged_as_one_long_day(market, data, numbered, steps) -> None:
     start = (100, 100) if numbered else (None, None)
@@ -256,7 +256,7 @@ def replayed(judged) -> list[tuple[str, float, float]]:
     return sorted((*level, size) for level, size in book.items() if size > 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ids=st.lists(st.integers(1, 40), unique=True, min_size=1), cut=st.integers(0, 40))
 def test_two_days_in_a_row_miss_the_ids_one_long_day_misses(market, ids, cut) -> None:
     ordered = sorted(ids)

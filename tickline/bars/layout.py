@@ -32,23 +32,18 @@ class Layout:
         self._windows = windows.sort("calendar", "ts_open")
         _require_disjoint(self._windows)
         self._opens, self._closes = _columns(self._windows, ("ts_open", "ts_close"))
-        row = pl.int_range(pl.len(), dtype=pl.Int64)
-        spans = (
-            self._windows.lazy()
-            .with_columns(row.alias("first_window"), (row + 1).alias("end_window"))
-            .group_by("calendar")
-            .agg(pl.col("first_window").min(), pl.col("end_window").max())
-        )
-        self._listed = (
-            scales(instruments)
-            .lazy()
-            .join(spans, on="calendar", how="left", maintain_order="left")
-            .with_columns(pl.col("first_window", "end_window").fill_null(0), row.alias("listing"))
-            .collect()
+        of_calendars = self._windows["calendar"].rle().struct.unnest()
+        ends = of_calendars["len"].cum_sum().to_list()
+        spans = dict(zip(of_calendars["value"], zip([0, *ends], ends, strict=False), strict=True))
+        self._listed = scales(instruments)
+        first, end = (
+            np.array([spans.get(calendar, (0, 0)) for calendar in self._listed["calendar"]], int).reshape(-1, 2).T
         )
         self._listing = {name: listing for listing, name in enumerate(self._listed["instrument"])}
         self._whole_runs = np.zeros(self._listed.height, kernels.RUN)
-        for field in ("listing", "first_window", "end_window", "price_scale", "size_scale", "spare_places"):
+        self._whole_runs["listing"] = np.arange(self._listed.height)
+        self._whole_runs["first_window"], self._whole_runs["end_window"] = first, end
+        for field in ("price_scale", "size_scale", "spare_places"):
             self._whole_runs[field] = self._listed[field]
 
     def trade_parts(self, batches: Iterable[pl.DataFrame]) -> pl.DataFrame:
@@ -91,10 +86,11 @@ class Layout:
         if empty is kernels.EMPTY_TRADE_BAR:
             columns.append(_decimals(bars["turnover_low"], bars["turnover_high"]).to_frame())
         parts = pl.concat([*labels, *columns], how="horizontal")
-        never = pl.col("^.*(ts|seq)_(first|last)$").replace(kernels.NEVER, None)
+        ticks = [pl.col(name) for name in parts.columns if name.endswith(("_first", "_last"))]
+        known = [pl.when(name != kernels.NEVER).then(name) for name in ticks]
         return (
             parts.lazy()
-            .with_columns(pl.col(pl.Float64).fill_nan(None), never)
+            .with_columns(pl.col(pl.Float64).fill_nan(None), *known)
             .select(pl.col(name).cast(dtype) for name, dtype in PARTS.items() if name in parts.columns)
             .collect()
         )

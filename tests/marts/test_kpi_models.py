@@ -143,6 +143,7 @@ def test_a_row_that_vanished_between_raw_and_clean_fails_the_build(build, object
     assert not build(tmp_path / "home", replaced(objects, key, torn, tmp_path / "torn.parquet"), *sample_lake.DAYS[:2])
 
 
+@pytest.mark.slow
 def test_an_empty_lake_builds_empty_marts(build, tmp_path):
     assert build(tmp_path, [], *sample_lake.DAYS[:2])
     assert {frame.height for frame in everything(tmp_path).values()} == {0}

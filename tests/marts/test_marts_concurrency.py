@@ -46,6 +46,7 @@ def with_longer_gaps(objects, path: Path):
     return [(found, str(path) if found == key else uri) for found, uri in objects]
 
 
+@pytest.mark.slow
 def test_a_reader_amid_a_query_neither_stops_a_build_nor_sees_half_of_it(build, objects, tmp_path):
     home = tmp_path / "home"
     assert build(home, objects, FIRST, sample_lake.DAYS[1])

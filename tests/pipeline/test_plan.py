@@ -115,6 +115,7 @@ def test_late_rows_make_exactly_what_they_reach_stale(
     }
 
 
+@pytest.mark.slow
 def test_late_rows_change_the_same_bars_that_making_all_afresh_gives(
     small: Workspace, make: Make, drop: Callable[..., object], tmp_path: Path
 ) -> None:

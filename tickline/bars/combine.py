@@ -30,7 +30,7 @@ _LATEST = (("ts_last", "seq_last", "close"), ("quote_ts_last", "quote_seq_last",
 _HIGHEST = ("high", "bid_high", "ask_high")
 _LOWEST = ("low", "bid_low", "ask_low")
 
-_OTHER = "_other"
+_OTHER, _WINS = "_other", "_wins"
 
 
 def parts_of(bars: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
@@ -92,12 +92,16 @@ def unite(parts: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
 
     Where two ticks share time and seq, open is the lower and close the higher of their prices.
     """
-    pairs = parts.lazy().join(others.lazy(), on=_IDENTITY, how="full", coalesce=True, suffix=_OTHER)
+    pairs = (
+        parts.lazy()
+        .join(others.lazy(), on=_IDENTITY, how="full", coalesce=True, suffix=_OTHER)
+        .with_columns(_replaces(_other(tick), tick, _precedes(_other(tick), tick)) for tick in _EARLIEST)
+        .with_columns(_replaces(_other(tick), tick, _precedes(tick, _other(tick))) for tick in _LATEST)
+    )
     united = pairs.select(
         *_IDENTITY,
         *(pl.coalesce(name, name + _OTHER) for name in _OF_WINDOW),
-        *(column for tick in _EARLIEST for column in _either(tick, _precedes(_other(tick), tick))),
-        *(column for tick in _LATEST for column in _either(tick, _precedes(tick, _other(tick)))),
+        *(_either(name, tick) for tick in _EARLIEST + _LATEST for name in tick),
         *(pl.max_horizontal(name, name + _OTHER) for name in _HIGHEST),
         *(pl.min_horizontal(name, name + _OTHER) for name in _LOWEST),
         *(pl.col(name).fill_null(0) + pl.col(name + _OTHER).fill_null(0) for name in COUNTS),
@@ -117,7 +121,12 @@ def _precedes(tick: tuple[str, ...], another: tuple[str, ...]) -> pl.Expr:
     return before
 
 
-def _either(tick: tuple[str, ...], other_wins: pl.Expr) -> list[pl.Expr]:
-    """The columns of a tick or of its counterpart; of the one that exists where the other does not."""
-    other_wins = other_wins | pl.col(tick[0]).is_null()
-    return [pl.when(other_wins).then(pl.col(name + _OTHER)).otherwise(pl.col(name)).alias(name) for name in tick]
+def _replaces(other: tuple[str, ...], tick: tuple[str, ...], wins: pl.Expr) -> pl.Expr:
+    """Whether a tick's counterpart takes its place: it wins, or the tick does not exist."""
+    return (wins | pl.col(tick[0]).is_null()).alias(other[0] + _WINS)
+
+
+def _either(name: str, tick: tuple[str, ...]) -> pl.Expr:
+    """A column of a tick or of its counterpart."""
+    other_wins = pl.col(tick[0] + _OTHER + _WINS)
+    return pl.when(other_wins).then(pl.col(name + _OTHER)).otherwise(pl.col(name)).alias(name)

@@ -90,7 +90,8 @@ def _targets() -> list[Target]:
     calendars = load_calendars(CONFIG / "calendars.yaml") | load_calendars(CONFIG / "real" / "calendars.yaml")
     rules = load_rules(CONFIG / "rules.yaml")
     # The first look at an exchange takes a second.
-    for exchange in ("XNYS", "XLON"):
+    declared = {each.exchange for each in calendars.values() if isinstance(each, ExchangeCalendar)}
+    for exchange in sorted(declared | {"XLON"}):
         sessions(exchange, ExchangeCalendar(kind="exchange", exchange=exchange), FIRST, LAST)
     documents = {path.name: _document(path) for path in CONFIG.glob("*.yaml")}
 

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from tickline.bars.combine import gather, parts_of
 from tickline.bars.kernels import _add_product, _times_ten
 from tickline.bars.rollup import append, rollup
 from tickline.bars.timeframes import derive
@@ -82,6 +81,10 @@ class Market:
 
     def rollup(self, ticks, timeframe, watermark=END):
         return rollup(*ticks, self.over(timeframe), self.instruments, watermark=watermark)
+
+    def append(self, bars, ticks, timeframe):
+        late = dict(zip(("trades", "quotes"), ticks, strict=True))
+        return append(bars, **late, windows=self.over(timeframe), instruments=self.instruments, watermark=END)
 
     def derive(self, bars, timeframe, watermark=END):
         return derive(bars, timeframe, self.over(timeframe), self.instruments, watermark=watermark)
@@ -180,14 +183,7 @@ def test_appending_late_ticks_gives_the_bars_of_all_ticks(market, data, printed,
         is_late = pl.Series(flags, dtype=pl.Boolean)
         early.append(frame.filter(~is_late))
         late.append(frame.filter(is_late))
-    appended = append(
-        market.rollup(early, timeframe, watermark=0),
-        trades=late[0],
-        quotes=late[1],
-        windows=market.over(timeframe),
-        instruments=market.instruments,
-        watermark=END,
-    )
+    appended = market.append(market.rollup(early, timeframe, watermark=0), late, timeframe)
     assert_frame_equal(appended, market.rollup(ticks, timeframe), check_exact=True)
 
 
@@ -198,9 +194,10 @@ def test_bars_depend_on_the_set_of_ticks_and_not_on_their_order_or_batches(marke
     whole = market.rollup(ticks, "5m")
     shuffled = [frame[data.draw(st.permutations(range(frame.height)))] for frame in ticks]
     assert_frame_equal(market.rollup(shuffled, "5m"), whole, check_exact=True)
-    split = [market.rollup([frame.gather_every(pieces, nth) for frame in ticks], "5m") for nth in range(pieces)]
-    gathered = gather(pl.concat([parts_of(bars, market.instruments) for bars in split]))
-    assert_frame_equal(gathered.sort(BARS.sort), parts_of(whole, market.instruments), check_exact=True)
+    piecewise = BARS.empty()
+    for nth in data.draw(st.permutations(range(pieces))):
+        piecewise = market.append(piecewise, [frame.gather_every(pieces, nth) for frame in ticks], "5m")
+    assert_frame_equal(piecewise, whole, check_exact=True)
 
 
 @examples

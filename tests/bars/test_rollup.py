@@ -263,6 +263,28 @@ def test_late_ticks_change_only_the_bars_of_their_windows(trades, quotes, at, mi
     assert (changed["open"], changed["high"], changed["close"], changed["volume"]) == (12.0, 12.0, 10.0, 1.5)
 
 
+@pytest.mark.parametrize("traded", [("COIN", 10.0, 4e11), ("ACME", 1e13, 4e12)])
+def test_sums_that_late_ticks_make_too_large_are_refused(trades, at, minutes, instruments, traded):
+    """Three such prints exceed 2^50 thousandths of COIN, or the turnover of ACME that a decimal can hold."""
+    name, price, size = traded
+
+    def add(bars, seq):
+        late = trades((name, at(FRIDAY, "10:00:01"), seq, price, size, ALL))
+        return append(bars, trades=late, quotes=None, windows=minutes, instruments=instruments, watermark=END)
+
+    two = add(add(BARS.empty(), 1), 2)
+    assert two["volume"].item() == 2 * size
+    with pytest.raises(ConfigError, match=f"instruments {name}: .* would not be exact"):
+        add(two, 3)
+
+
+def test_late_ticks_are_not_added_to_bars_of_other_windows(trades, at, minutes, sessions, instruments):
+    ticks = trades(("ACME", at(FRIDAY, "10:00:01"), 1, 10.0, 100.0, ALL))
+    bars = rollup(ticks, None, windows(sessions, "5m"), instruments, watermark=END)
+    with pytest.raises(ValueError, match="other windows"):
+        append(bars, trades=ticks, quotes=None, windows=minutes, instruments=instruments, watermark=END)
+
+
 @pytest.mark.parametrize(("timeframe", "buckets"), [("1m", 2469), ("5m", 706)])
 def test_recorded_trades_give_the_recorded_candles(real_data, timeframe, buckets):
     folder = real_data / "freqtrade"

@@ -6,6 +6,7 @@ import pytest
 
 from tickline.bars.rollup import rollup
 from tickline.bars.timeframes import derive
+from tickline.errors import ConfigError
 from tickline.reference.sessions import windows
 
 THURSDAY, FRIDAY, MONDAY = date(2026, 3, 5), date(2026, 3, 6), date(2026, 3, 9)
@@ -78,3 +79,8 @@ def test_a_longer_bar_is_final_by_the_watermark_and_not_by_its_minutes(cash_minu
 def test_bars_of_other_sessions_are_refused(cash_minutes, sessions, instruments):
     with pytest.raises(ValueError, match="bars lie in no 1h window, the first ACME"):
         _derive(cash_minutes, "1h", sessions.filter(pl.col("session_date") != FRIDAY), instruments)
+
+
+def test_bars_of_an_unlisted_instrument_are_refused_by_name(cash_minutes, sessions, instruments):
+    with pytest.raises(ConfigError, match="bars of ACME"):
+        _derive(cash_minutes, "1d", sessions, instruments.filter(pl.col("instrument") != "ACME"))

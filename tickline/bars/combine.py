@@ -1,132 +1,97 @@
 """Bars add up: the bar of two sets of ticks follows from the bars of each, in any order and grouping.
 
-In between, bars are *parts*: volume is a whole number of the last place of the instrument's lot (`grid`), so sums stay
-exact, and what follows from other columns (vwap, is_final) is absent. Two ways of adding suffice: `fold` puts
-consecutive windows together, `unite` two sets of ticks of the same windows (and `gather` any number of them).
+In between, bars are records (`kernels.BAR`) of a listing and a window: rows of the tables of instruments and windows.
+Volume and turnover are whole numbers there (`grid`), so sums stay exact, and what follows from other columns (vwap,
+is_final) is absent. Rolling up, appending late ticks and deriving longer bars are all this one addition.
 """
 
+from collections.abc import Iterable
+
+import numpy as np
 import polars as pl
 
-from tickline.bars.grid import divide, require_exact, scales, units
+from tickline.bars import kernels
+from tickline.bars.grid import LARGEST
+from tickline.bars.kernels import Ints, Records, Words
 from tickline.errors import ConfigError
 from tickline.lake.schemas import BARS, NS
 
-_DERIVED = ("volume", "vwap", "is_final")
-PARTS = {name: dtype for name, dtype in BARS.columns.items() if name not in _DERIVED} | {
-    "volume_units": pl.Int64(),
-    "size_scale": pl.Float64(),
-}
-"""Columns of parts: those of BARS, with volume as whole units and the scale that makes it a volume again."""
-
-COUNTS = ("volume_units", "turnover", "trades", "quotes")
-"""Columns that add up; zero where there was nothing to count."""
-
-_IDENTITY = BARS.sort
-_OF_WINDOW = ("session_date", "segment", "ts_close", "size_scale")
-
-# Each group of columns names one tick: its place in time, then its prices, which also break ties.
-_EARLIEST = (("ts_first", "seq_first", "open"), ("quote_ts_first", "quote_seq_first", "bid_open", "ask_open"))
-_LATEST = (("ts_last", "seq_last", "close"), ("quote_ts_last", "quote_seq_last", "bid_close", "ask_close"))
-_HIGHEST = ("high", "bid_high", "ask_high")
-_LOWEST = ("low", "bid_low", "ask_low")
-
-_OTHER, _WINS = "_other", "_wins"
+_OF_WINDOW = ("session_date", "segment", "ts_open", "ts_close")
+_SHARED = tuple(name for name in BARS.columns if name in (kernels.BAR.names or ()))
+_TICKS = tuple(name for name in _SHARED if name.endswith(("_first", "_last")))
 
 
-def parts_of(bars: pl.DataFrame, instruments: pl.DataFrame) -> pl.DataFrame:
-    """The parts behind finished bars. Raises ConfigError for bars of an instrument that is not listed."""
-    parts = (
-        bars.lazy()
-        .join(scales(instruments).lazy(), on="instrument", how="left", maintain_order="left")
-        .with_columns(units(pl.col("volume"), pl.col("size_scale")).alias("volume_units"))
-        .select(*PARTS)
-        .collect()
-    )
-    if parts["size_scale"].null_count():
-        unknown = parts.filter(pl.col("size_scale").is_null())["instrument"].unique().sort()
-        raise ConfigError(f"bars of {', '.join(unknown)}, not among the venue's instruments; declare them")
-    return parts
+def records_of(bars: pl.DataFrame, listed: pl.DataFrame, listings: Ints, windows: Ints) -> Records:
+    """Finished bars (BARS) as records of the given listings and windows; `listed` is of `grid.scales`."""
+    records = np.full(bars.height, kernels.EMPTY_BAR)
+    records["listing"], records["window"] = listings, windows
+    physical = bars.select(pl.col(_SHARED).to_physical()).with_columns(pl.col(_TICKS).fill_null(kernels.NEVER))
+    for name in _SHARED:
+        records[name] = physical[name].to_numpy()
+    records["volume_units"] = np.rint(bars["volume"].to_numpy() * listed["size_scale"].to_numpy()[listings])
+    records["turnover_low"], records["turnover_high"] = _words(bars["turnover"])
+    return records
 
 
-def bars_of(parts: pl.DataFrame, *, watermark: int) -> pl.DataFrame:
-    """Finished bars, in the BARS schema and order.
-
-    A bar is final when its window closed by the watermark: the UTC ns up to which its ticks are known to be complete.
-    Raises ConfigError where a volume is too large to be exact.
-    """
-    require_exact(parts)
-    volume = divide(parts["volume_units"], parts["size_scale"])
-    vwap = divide(parts["turnover"].cast(pl.Float64), volume)
-    is_final = pl.col("ts_close") <= pl.lit(watermark).cast(NS)
-    finished = parts.lazy().with_columns(volume.alias("volume"), vwap.alias("vwap"), is_final.alias("is_final"))
-    return finished.select(*BARS.columns).sort(BARS.sort).collect()
-
-
-def fold(parts: pl.DataFrame) -> pl.DataFrame:
-    """One part for each window out of the parts within it, which stand in order of time and do not overlap."""
-    consecutive = parts.lazy().group_by(_IDENTITY, maintain_order=True)
-    return (
-        consecutive.agg(
-            pl.col(_OF_WINDOW).first(),
-            *(pl.col(name).first(ignore_nulls=True) for tick in _EARLIEST for name in tick),
-            *(pl.col(name).last(ignore_nulls=True) for tick in _LATEST for name in tick),
-            pl.col(_HIGHEST).max(),
-            pl.col(_LOWEST).min(),
-            pl.col(COUNTS).sum(),
-        )
-        .select(*PARTS)
-        .collect()
-    )
-
-
-def gather(parts: pl.DataFrame) -> pl.DataFrame:
-    """One part for each window out of any parts of it, in any order; each tick stands behind one of them alone."""
-    first = parts.select(pl.struct(_IDENTITY).is_first_distinct()).to_series()
-    if first.all():
-        return parts
-    return unite(parts.filter(first), gather(parts.filter(~first)))
-
-
-def unite(parts: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """One part for each window out of two sets that have at most one each, the ticks behind them disjoint.
+def combine(parts: Iterable[Records]) -> Records:
+    """One bar for each listing and window, in that order, out of any bars; each tick stands behind one of them alone.
 
     Where two ticks share time and seq, open is the lower and close the higher of their prices.
     """
-    pairs = (
-        parts.lazy()
-        .join(others.lazy(), on=_IDENTITY, how="full", coalesce=True, suffix=_OTHER)
-        .with_columns(_replaces(_other(tick), tick, _precedes(_other(tick), tick)) for tick in _EARLIEST)
-        .with_columns(_replaces(_other(tick), tick, _precedes(tick, _other(tick))) for tick in _LATEST)
+    bars = np.concatenate([np.empty(0, kernels.BAR), *parts])
+    keys = bars["listing"] * (bars["window"].max(initial=0) + 1) + bars["window"]
+    return kernels.add_up(bars, np.argsort(keys, kind="stable"))
+
+
+def bars_of(records: Records, listed: pl.DataFrame, windows: pl.DataFrame, *, watermark: int) -> pl.DataFrame:
+    """Finished bars, in the BARS schema, out of records of rows of `listed` (of `grid.scales`) and `windows`.
+
+    A bar is final when its window closed by the watermark: the UTC ns up to which its ticks are known to be complete.
+    Raises ConfigError where a sum is too large to be exact.
+    """
+    instrument = listed["instrument"][records["listing"]]
+    _require_exact(records, instrument)
+    turnover = _decimals(records["turnover_low"], records["turnover_high"])
+    volume = records["volume_units"] / listed["size_scale"].to_numpy()[records["listing"]]
+    with np.errstate(invalid="ignore"):  # 0 / 0, which is no vwap
+        vwap = turnover.cast(pl.Float64).to_numpy() / volume
+    finished = pl.DataFrame(
+        {name: records[name] for name in _SHARED} | {"volume": volume, "turnover": turnover, "vwap": vwap}
+    ).with_columns(instrument, *windows[records["window"]].select(_OF_WINDOW))
+    is_final = pl.col("ts_close") <= pl.lit(watermark).cast(NS)
+    ticks = pl.col(_TICKS)
+    return (
+        finished.lazy()
+        .with_columns(pl.col(pl.Float64).fill_nan(None), pl.when(ticks != kernels.NEVER).then(ticks), is_final=is_final)
+        .select(pl.col(name).cast(dtype) for name, dtype in BARS.columns.items())
+        .collect()
     )
-    united = pairs.select(
-        *_IDENTITY,
-        *(pl.coalesce(name, name + _OTHER) for name in _OF_WINDOW),
-        *(_either(name, tick) for tick in _EARLIEST + _LATEST for name in tick),
-        *(pl.max_horizontal(name, name + _OTHER) for name in _HIGHEST),
-        *(pl.min_horizontal(name, name + _OTHER) for name in _LOWEST),
-        *(pl.col(name).fill_null(0) + pl.col(name + _OTHER).fill_null(0) for name in COUNTS),
-    )
-    return united.select(*PARTS).collect()
 
 
-def _other(tick: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name + _OTHER for name in tick)
+def _require_exact(records: Records, instrument: pl.Series) -> None:
+    """Refuse sums that Float64 or the decimal of turnover could not tell from their neighbours."""
+    inexact = (records["volume_units"] > LARGEST) | (records["turnover_high"] >= kernels.DECIMAL_END)
+    if inexact.any():
+        named = ", ".join(instrument.filter(pl.Series(inexact)).unique().sort())
+        raise ConfigError(
+            f"instruments {named}: volume exceeds {LARGEST} times the last place of lot_size, or turnover "
+            f"{BARS.columns['turnover']}, and would not be exact; declare a coarser lot_size"
+        )
 
 
-def _precedes(tick: tuple[str, ...], another: tuple[str, ...]) -> pl.Expr:
-    """Whether one tick comes before another: by time, then seq, then prices."""
-    before = pl.lit(False)
-    for mine, theirs in zip(reversed(tick), reversed(another), strict=True):
-        before = (pl.col(mine) < pl.col(theirs)) | ((pl.col(mine) == pl.col(theirs)) & before)
-    return before
+# Arrow lays a decimal out as the records do: a 128-bit count of 1e-12, in two words.
 
 
-def _replaces(other: tuple[str, ...], tick: tuple[str, ...], wins: pl.Expr) -> pl.Expr:
-    """Whether a tick's counterpart takes its place: it wins, or the tick does not exist."""
-    return (wins | pl.col(tick[0]).is_null()).alias(other[0] + _WINS)
+def _words(turnover: pl.Series) -> Words:
+    decimals = turnover.rechunk().to_arrow()
+    words = np.frombuffer(decimals.buffers()[1], np.uint64).reshape(-1, 2)
+    return words[decimals.offset : decimals.offset + len(decimals)].T
 
 
-def _either(name: str, tick: tuple[str, ...]) -> pl.Expr:
-    """A column of a tick or of its counterpart."""
-    other_wins = pl.col(tick[0] + _OTHER + _WINS)
-    return pl.when(other_wins).then(pl.col(name + _OTHER)).otherwise(pl.col(name)).alias(name)
+def _decimals(low: Words, high: Words) -> pl.Series:
+    # Readers of the catalog alone need not pay for this import.
+    import pyarrow as pa
+
+    words = np.stack([low, high], axis=1)
+    decimals = pa.Array.from_buffers(pa.decimal128(38, 12), len(words), [None, pa.py_buffer(words)])
+    return pl.Series("turnover", decimals)

@@ -1,4 +1,4 @@
-"""The loops over ticks, compiled: cut sorted ticks at window edges, then fold the ticks of each cut into one bar.
+"""The loops, compiled: cut sorted ticks at window edges, fold the ticks of each cut into one bar, add bars up.
 
 Ticks of one instrument lie together (a run), in order of (ts, seq). Where ticks share both, open takes the lowest of
 their prices and close the highest, so a bar depends on the set of its ticks and not on how they arrived.
@@ -25,6 +25,9 @@ OPEN, HIGH_LOW, LAST, VOLUME = 1, 2, 4, 8
 NEVER = np.iinfo(np.int64).min
 """The time and seq of a tick that has not come yet; the prices beside it are NaN."""
 
+DECIMAL_END = np.uint64(10**38 >> 64)
+"""The upper word of the first number Decimal(38) cannot hold."""
+
 RUN = np.dtype(
     [
         ("start", np.int64),  # rows [start, stop) are one instrument's
@@ -46,21 +49,19 @@ def _record(**fields: float | np.uint64) -> Records:
     return np.array(tuple(fields.values()), dtype)
 
 
-EMPTY_TRADE_BAR = _record(
+EMPTY_BAR = _record(
+    **dict.fromkeys(("listing", "window"), -1),
     **dict.fromkeys(("open", "high", "low", "close"), np.nan),
     **dict.fromkeys(("ts_first", "seq_first", "ts_last", "seq_last"), NEVER),
     **dict.fromkeys(("turnover_low", "turnover_high"), np.uint64(0)),
-    **dict.fromkeys(("volume_units", "trades", "settings"), 0),
-)
-"""A bar of no prints. `turnover` counts 1e-12 in two words; `settings` counts the prints that set anything at all."""
-
-EMPTY_QUOTE_BAR = _record(
+    **dict.fromkeys(("volume_units", "trades", "quotes"), 0),
     **dict.fromkeys(("bid_open", "bid_high", "bid_low", "bid_close"), np.nan),
     **dict.fromkeys(("ask_open", "ask_high", "ask_low", "ask_close"), np.nan),
     **dict.fromkeys(("quote_ts_first", "quote_seq_first", "quote_ts_last", "quote_seq_last"), NEVER),
-    quotes=0,
 )
-"""A bar of no quotes."""
+"""The bar of no ticks. Volume counts the last place of the lot (`grid`), `turnover` 1e-12, in two words."""
+
+BAR = EMPTY_BAR.dtype
 
 
 class Trades(NamedTuple):
@@ -130,8 +131,9 @@ def cut(ts: Ints, runs: Records, opens: Ints, closes: Ints) -> Records:
 
 @njit(cache=True, nogil=True)
 def fold_trades(trades: Trades, runs: Records, cuts: Records, bars: Records) -> tuple[int, int]:
-    """Fold the prints of each cut into its bar, given as EMPTY_TRADE_BAR. Returns why it stopped and at which row."""
+    """Fold the prints of each cut into its bar, given as EMPTY_BAR. Returns why it stopped and at which row."""
     for at in range(cuts.size):
+        bars[at].listing, bars[at].window = runs[cuts[at].run].listing, cuts[at].window
         if runs[cuts[at].run].spare_places < 0:
             return Fault.TOO_FINE, cuts[at].start
         _set_prices(trades, cuts[at].start, cuts[at].stop, bars[at])
@@ -166,11 +168,9 @@ def _set_prices(trades: Trades, start: int, stop: int, bar: Record) -> None:
 def _add_prints(trades: Trades, start: int, stop: int, run: Record, bar: Record) -> tuple[int, int]:
     price_scale, size_scale = run.price_scale, run.size_scale
     low = high = np.uint64(0)
-    volume = count = settings = 0
+    volume = count = 0
     for row in range(start, stop):
-        sets = trades.sets[row]
-        settings += sets != 0
-        if sets & VOLUME:
+        if trades.sets[row] & VOLUME:
             price, size = trades.price[row] * price_scale, trades.size[row] * size_scale
             price_units, size_units = np.rint(price), np.rint(size)
             if not _on_grid(price, price_units):
@@ -184,17 +184,17 @@ def _add_prints(trades: Trades, start: int, stop: int, run: Record, bar: Record)
             count += 1
     for _ in range(run.spare_places):
         low, high = _times_ten(low, high)
-        if high >= _DECIMAL_END:
+        if high >= DECIMAL_END:
             return Fault.TOO_LARGE, start
-    bar.turnover_low, bar.turnover_high, bar.volume_units = low, high, volume
-    bar.trades, bar.settings = count, settings
+    bar.turnover_low, bar.turnover_high, bar.volume_units, bar.trades = low, high, volume, count
     return Fault.NONE, -1
 
 
 @njit(cache=True, nogil=True)
-def fold_quotes(quotes: Quotes, cuts: Records, bars: Records) -> None:
-    """Fold the quotes of each cut that have both sides into its bar, given as EMPTY_QUOTE_BAR."""
+def fold_quotes(quotes: Quotes, runs: Records, cuts: Records, bars: Records) -> None:
+    """Fold the quotes of each cut that have both sides into its bar, given as EMPTY_BAR."""
     for at in range(cuts.size):
+        bars[at].listing, bars[at].window = runs[cuts[at].run].listing, cuts[at].window
         for row in range(cuts[at].start, cuts[at].stop):
             bid, ask = quotes.bid[row], quotes.ask[row]
             if not (np.isnan(bid) or np.isnan(ask)):
@@ -217,13 +217,83 @@ def _add_quote(bar: Record, ts: int, seq: int, bid: float, ask: float) -> None:
 
 
 @njit(cache=True, nogil=True)
+def add_up(bars: Records, order: Ints) -> Records:
+    """One bar for each listing and window out of any bars of it; `order` puts those of one window together.
+
+    Each tick stands behind one of the bars alone. Bars of no ticks are left out. The given bars are used up.
+    """
+    sums = np.empty(order.size, np.int64)
+    filled = 0
+    for at in order:
+        if _is_empty(bars[at]):
+            continue
+        if filled:
+            last = bars[sums[filled - 1]]
+            if last.listing == bars[at].listing and last.window == bars[at].window:
+                _add_trades(last, bars[at])
+                _add_quotes(last, bars[at])
+                continue
+        sums[filled] = at
+        filled += 1
+    return bars[sums[:filled]]
+
+
+@njit(cache=True, nogil=True)
+def _is_empty(bar: Record) -> bool:
+    """Whether no tick set anything of a bar."""
+    is_unset = bar.ts_first == NEVER and bar.ts_last == NEVER and np.isnan(bar.high)
+    return bool(is_unset and bar.trades == 0 and bar.quotes == 0)
+
+
+@njit(cache=True, nogil=True)
+def _add_trades(bar: Record, other: Record) -> None:
+    mine, theirs = (bar.ts_first, bar.seq_first, bar.open), (other.ts_first, other.seq_first, other.open)
+    if other.ts_first != NEVER and (bar.ts_first == NEVER or theirs < mine):
+        bar.ts_first, bar.seq_first, bar.open = theirs
+    mine, theirs = (bar.ts_last, bar.seq_last, bar.close), (other.ts_last, other.seq_last, other.close)
+    if theirs > mine:
+        bar.ts_last, bar.seq_last, bar.close = theirs
+    bar.high, bar.low = _highest(bar.high, other.high), _lowest(bar.low, other.low)
+    bar.trades += other.trades
+    # Sums too large to be exact stay so whatever is added, and are refused when the bar is finished.
+    bar.volume_units = min(bar.volume_units + other.volume_units, LARGEST + 1)
+    low = bar.turnover_low + other.turnover_low
+    high = bar.turnover_high + other.turnover_high + np.uint64(low < other.turnover_low)
+    bar.turnover_low, bar.turnover_high = low, min(high, DECIMAL_END)
+
+
+@njit(cache=True, nogil=True)
+def _add_quotes(bar: Record, other: Record) -> None:
+    mine = bar.quote_ts_first, bar.quote_seq_first, bar.bid_open, bar.ask_open
+    theirs = other.quote_ts_first, other.quote_seq_first, other.bid_open, other.ask_open
+    if other.quotes and (bar.quotes == 0 or theirs < mine):
+        bar.quote_ts_first, bar.quote_seq_first, bar.bid_open, bar.ask_open = theirs
+    mine = bar.quote_ts_last, bar.quote_seq_last, bar.bid_close, bar.ask_close
+    theirs = other.quote_ts_last, other.quote_seq_last, other.bid_close, other.ask_close
+    if theirs > mine:
+        bar.quote_ts_last, bar.quote_seq_last, bar.bid_close, bar.ask_close = theirs
+    bar.bid_high, bar.bid_low = _highest(bar.bid_high, other.bid_high), _lowest(bar.bid_low, other.bid_low)
+    bar.ask_high, bar.ask_low = _highest(bar.ask_high, other.ask_high), _lowest(bar.ask_low, other.ask_low)
+    bar.quotes += other.quotes
+
+
+@njit(cache=True, nogil=True)
+def _highest(mine: float, theirs: float) -> float:
+    return theirs if theirs > mine or np.isnan(mine) else mine
+
+
+@njit(cache=True, nogil=True)
+def _lowest(mine: float, theirs: float) -> float:
+    return theirs if theirs < mine or np.isnan(mine) else mine
+
+
+@njit(cache=True, nogil=True)
 def _on_grid(scaled: float, whole: float) -> bool:
     # A float on the grid scales to within two roundings of a whole number; NaN fails every comparison.
     return 1 <= whole <= LARGEST and abs(scaled - whole) <= 0.01 + whole * 2.0**-51
 
 
 _HALF, _LOW_HALF = np.uint64(32), np.uint64(0xFFFF_FFFF)
-_DECIMAL_END = np.uint64(10**38 >> 64)  # upper word of the first number Decimal(38) cannot hold
 
 
 @njit(cache=True, nogil=True)

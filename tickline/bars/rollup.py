@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from tickline.bars.combine import COUNTS, PARTS, bars_of, gather, parts_of, unite
+from tickline.bars.kernels import Records
 from tickline.bars.layout import QUOTE_COLUMNS, TRADE_COLUMNS, Layout
 from tickline.lake.parquet import ROW_GROUP
 
@@ -31,7 +31,8 @@ def rollup(
     Raises ConfigError where a tick's instrument is not listed, its price or size is off the instrument's grid or sums
     would not be exact; ValueError where windows overlap or a tick lacks time, seq or sets.
     """
-    return bars_of(_parts(trades, quotes, windows, instruments), watermark=watermark)
+    layout = Layout(windows, instruments)
+    return layout.finished(_folded(layout, trades, quotes), watermark=watermark)
 
 
 def append(
@@ -46,22 +47,18 @@ def append(
     """Bars with late trades and quotes added: exactly what `rollup` makes of all ticks, reading the late ones only.
 
     `bars` are BARS of the windows' timeframe and none of the late ticks stands behind them. Bars of windows without a
-    late tick stay as they are, but for becoming final by the watermark. Raises what `rollup` raises.
+    late tick stay as they are, but for becoming final by the watermark. Raises what `rollup` raises, and ValueError for
+    bars of other windows.
     """
-    late = _parts(trades, quotes, windows, instruments)
-    return bars_of(unite(parts_of(bars, instruments), late), watermark=watermark)
-
-
-def _parts(
-    trades: Ticks | None, quotes: Ticks | None, windows: pl.DataFrame, instruments: pl.DataFrame
-) -> pl.DataFrame:
     layout = Layout(windows, instruments)
-    parts = [pl.DataFrame(schema=PARTS)]
+    return layout.finished([layout.stored(bars), *_folded(layout, trades, quotes)], watermark=watermark)
+
+
+def _folded(layout: Layout, trades: Ticks | None, quotes: Ticks | None) -> Iterator[Records]:
     if trades is not None:
-        parts.append(layout.trade_parts(_batches(trades, TRADE_COLUMNS)))
+        yield from map(layout.fold_trades, _batches(trades, TRADE_COLUMNS))
     if quotes is not None:
-        parts.append(layout.quote_parts(_batches(quotes, QUOTE_COLUMNS)))
-    return gather(pl.concat(parts, how="diagonal").with_columns(pl.col(COUNTS).fill_null(0)))
+        yield from map(layout.fold_quotes, _batches(quotes, QUOTE_COLUMNS))
 
 
 def _batches(ticks: Ticks, columns: tuple[str, ...]) -> Iterator[pl.DataFrame]:

@@ -2,7 +2,9 @@
 
 import polars as pl
 
-from tickline.bars.combine import bars_of, fold, parts_of
+from tickline.bars.combine import bars_of, combine, records_of
+from tickline.bars.grid import scales
+from tickline.errors import ConfigError
 
 
 def derive(
@@ -20,22 +22,31 @@ def derive(
     for bars that lie in no window.
     """
     period = pl.col("session_date").dt.truncate("1w") if timeframe == "1w" else pl.col("session_date")
+    listed = scales(instruments)
+    longer = windows.sort("calendar", "ts_open").with_row_index("window")
     placed = (
-        parts_of(bars, instruments)
-        .join(instruments.select("instrument", "calendar"), on="instrument")
-        .with_columns(period.alias("session_date"))
+        bars.join(listed.with_row_index("listing"), on="instrument", how="left", maintain_order="left")
+        .with_columns(period.alias("period"))
         .sort("ts_open")
         .join_asof(
-            windows.sort("ts_open").rename({"ts_open": "window_open", "ts_close": "window_close"}),
+            longer.sort("ts_open").rename({"ts_open": "window_open", "ts_close": "window_close"}),
             left_on="ts_open",
             right_on="window_open",
-            by=["calendar", "session_date", "segment"],
+            by_left=["calendar", "period", "segment"],
+            by_right=["calendar", "session_date", "segment"],
             check_sortedness=False,  # both sides are sorted just above; Polars cannot see that within groups
         )
-        .sort("instrument", "ts_open")
     )
+    _require_listed(placed)
     _require_nested(placed, timeframe)
-    return bars_of(fold(placed.with_columns(ts_open="window_open", ts_close="window_close")), watermark=watermark)
+    records = records_of(placed, listed, placed["listing"].to_numpy(), placed["window"].to_numpy())
+    return bars_of(combine([records]), listed, longer, watermark=watermark)
+
+
+def _require_listed(placed: pl.DataFrame) -> None:
+    unknown = placed.filter(pl.col("listing").is_null())["instrument"].unique().sort()
+    if len(unknown):
+        raise ConfigError(f"bars of {', '.join(unknown)}, not among the venue's instruments; declare them")
 
 
 def _require_nested(placed: pl.DataFrame, timeframe: str) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -135,6 +136,20 @@ def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home
     assert len(restored) == 8
     for name, frame in before.items():
         assert_frame_equal(restored[name], frame)
+
+
+@pytest.mark.slow
+def test_a_copied_home_has_marts_of_its_own_that_can_be_built_on(home, build, objects, tmp_path):
+    key = PartitionKey.daily("gaps_quotes", "alpha", sample_lake.DAYS[1])
+    late = sample_lake.partitions()[key].with_columns(pl.col("ts_to") + pl.duration(minutes=1))
+    before = everything(home)
+    copy = Path(shutil.copytree(home, tmp_path / "copy", symlinks=True))
+    for name, frame in everything(copy).items():
+        assert_frame_equal(frame, before[name])
+    assert build(copy, replaced(objects, key, late, tmp_path / "late.parquet"), *sample_lake.DAYS[1:])
+    assert not table(copy, "kpi_gaps_daily").equals(before["kpi_gaps_daily"])
+    for name, frame in everything(home).items():
+        assert_frame_equal(frame, before[name])
 
 
 def test_a_row_that_vanished_between_raw_and_clean_fails_the_build(build, objects, tmp_path):

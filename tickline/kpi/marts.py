@@ -95,7 +95,7 @@ def connect_to_write(marts: Marts) -> duckdb.DuckDBPyConnection:
 def _attached(marts: Marts, mode: str) -> duckdb.DuckDBPyConnection:
     connection = _open(marts, ":memory:")
     options = _SQLITE_OPTIONS if marts.catalog.startswith(_SQLITE) else _POSTGRES_OPTIONS
-    location = f"{_literal('ducklake:' + marts.catalog)} as marts (data_path {_literal(marts.data)}, {mode}, {options})"
+    location = f"{_literal('ducklake:' + marts.catalog)} as marts ({_placed(marts)}, {mode}, {options})"
     try:
         connection.execute(f"attach {location}")
     except duckdb.Error as error:
@@ -103,6 +103,11 @@ def _attached(marts: Marts, mode: str) -> duckdb.DuckDBPyConnection:
         raise LakeError(f"the marts at {marts.catalog} cannot be opened; build them first: {error}") from error
     connection.execute("use marts")
     return connection
+
+
+def _placed(marts: Marts) -> str:
+    # The catalog remembers where its files were when it was made; a home may have been moved or copied since.
+    return f"data_path {_literal(marts.data)}, override_data_path true"
 
 
 def expose(marts: Marts, objects: Iterable[tuple[PartitionKey, str]], *, database: Path) -> None:

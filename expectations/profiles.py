@@ -79,7 +79,6 @@ def differences(frame: pl.LazyFrame, schema: Schema) -> list[str]:
 
 
 @cache
-@cache
 def code_version() -> str:
     """The sha256 of the code that measures: counting in another way makes another suite hash."""
     modules = (context_module, predicates, measures_module, sessions_module, sys.modules[__name__])

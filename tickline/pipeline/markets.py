@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import date
 
-from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.pipeline.stage import Built, Cadence, Inputs, Stage, code_version
 from tickline.reference.calendars import SessionCalendar
 from tickline.reference.models import Venue
 from tickline.sources.opening import open_markets
@@ -26,14 +26,9 @@ def market_stages(calendars: Mapping[str, SessionCalendar], venue: Venue, days: 
             datasets=("raw_markets",),
             cadence=Cadence.DAY,
             periods=tuple(day.isoformat() for day in days),
-            needs=_no_needs,
             build=build,
             config={"source": {"kind": venue.markets.kind, **venue.markets.settings}, "venue": venue.name},
             code=code_version("tickline.sources", "tickline.lake.schemas"),
             sources=lambda period: source.objects(date.fromisoformat(period)),
         )
     ]
-
-
-def _no_needs(_period: str) -> list[Need]:
-    return []

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from tickline.lake.schemas import RAW, Feed
-from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.pipeline.stage import Built, Cadence, Inputs, Stage, code_version
 from tickline.reference.models import SourceSpec, Venue
 from tickline.sources.opening import open_source
 from tickline.sources.source import Source, SourceObject
@@ -34,7 +34,6 @@ def _raw_stage(universe: Universe, venue: Venue, feed: Feed, spec: SourceSpec, d
         datasets=(dataset,),
         cadence=Cadence.DAY,
         periods=tuple(day.isoformat() for day in days),
-        needs=_no_needs,
         build=build,
         config={
             "source": {"kind": spec.kind, **spec.settings},
@@ -71,7 +70,3 @@ def watermark(source: Source, frame: pl.DataFrame, day: date) -> int:
 
 def _ns(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000_000
-
-
-def _no_needs(_period: str) -> list[Need]:
-    return []

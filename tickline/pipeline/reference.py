@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 
 from tickline.lake.keys import WHOLE
-from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.pipeline.stage import Built, Cadence, Inputs, Stage, code_version
 from tickline.reference.instruments import instruments_frame
 from tickline.reference.models import Venue
 from tickline.reference.sessions import venue_sessions
@@ -31,7 +31,6 @@ def reference_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -
             datasets=("instruments",),
             cadence=Cadence.WHOLE,
             periods=(WHOLE,),
-            needs=_nothing,
             build=build_instruments,
             config=declared,
             code=code,
@@ -42,7 +41,6 @@ def reference_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -
             datasets=("sessions",),
             cadence=Cadence.YEAR,
             periods=tuple(sorted({str(day.year) for day in days})),
-            needs=_nothing,
             build=build_sessions,
             config={"calendars": calendars, "venue": venue.name},
             code=code,
@@ -67,7 +65,3 @@ def sessions_of_year(universe: Universe, venue: Venue, year: int) -> pl.DataFram
     dated = pl.col("session_date").is_between(first, last)
     touching = (pl.col("open") < closes) & (pl.col("close") > opens)
     return frame.filter(dated | touching)
-
-
-def _nothing(_period: str) -> list[Need]:
-    return []

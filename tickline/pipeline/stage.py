@@ -65,13 +65,17 @@ class Built:
     sources: Sequence[SourceObject] = ()
 
 
+def _nothing(_period: str) -> Sequence[Need]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One step of one venue: the datasets it makes together, period by period.
 
-    `periods` lists what exists, in order; `needs` names what one period is built from; `build` makes it, purely, from
-    those inputs. A period may need what the stage itself left the period before, but never require it. `config` is the
-    configuration the result depends on and `code` the hash of the code that makes it.
+    `periods` lists what exists, in order; `needs` names what one period is built from, where it reads the lake; `build`
+    makes it, purely, from those inputs. A period may need what the stage itself left the period before, but never
+    require it. `config` is the configuration the result depends on and `code` the hash of the code that makes it.
     `sources` names the source objects a period would read now, for stages at the edge of the lake. A `running` stage
     gets another period with every day that passes.
     """
@@ -81,10 +85,10 @@ class Stage:
     datasets: tuple[str, ...]
     cadence: Cadence
     periods: tuple[str, ...]
-    needs: Callable[[str], Sequence[Need]]
     build: Callable[[Inputs, str], Built]
     config: Mapping[str, Any]
     code: str
+    needs: Callable[[str], Sequence[Need]] = _nothing
     sources: Callable[[str], Sequence[SourceObject]] | None = None
     running: bool = False
 

@@ -19,6 +19,7 @@ from assets.lifecycle import DATA_VERSION_TAG, FILL_TAG, REPORTED, asset_key
 from assets.preview import markdown, number
 from expectations.evaluate import Outcome
 from expectations.mart_checks import judge_mart_days
+from expectations.suites import SUITES
 from orchestration.resources import LakeResource
 from tickline.errors import LakeError
 from tickline.kpi import marts
@@ -27,6 +28,7 @@ from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import ObjectState
 from tickline.lake.schemas import DATASETS
+from tickline.pipeline.graph import utc_days
 from tickline.pipeline.stage import Cadence, Stage
 
 QUALITY = "kpi_data_quality_daily"
@@ -72,7 +74,7 @@ def mart_assets(graph: Sequence[Stage]) -> dg.AssetsDefinition:
 
 def mart_partitions(graph: Sequence[Stage]) -> dg.DailyPartitionsDefinition:
     """The days from the first to the last of any venue; without an end where a venue is still running."""
-    days = sorted({period for stage in graph if stage.cadence is Cadence.DAY for period in stage.periods})
+    days = utc_days(graph)
     running = any(stage.running for stage in graph)
     end = None if running else (date.fromisoformat(days[-1]) + timedelta(days=1)).isoformat()
     return dg.DailyPartitionsDefinition(start_date=days[0], end_date=end)
@@ -120,7 +122,9 @@ def _deps(model: str, graph: Sequence[Stage]) -> list[dg.AssetDep]:
 
 def _build(context: dg.AssetExecutionContext, lake: Lake, place: marts.Marts, home: Path) -> Iterator[object]:
     days = list(context.partition_keys)
-    chosen = stale_days(lake, place, days) if FILL_TAG in context.run.tags else inputs_now(lake, days)
+    suite = SUITES[QUALITY].hash
+    filling = FILL_TAG in context.run.tags
+    chosen = stale_days(lake, place, days, suite=suite) if filling else inputs_now(lake, days, suite=suite)
     outcomes: dict[str, Outcome] = {}
     for first, last in stretches(chosen):
         built = {day: sha256 for day, sha256 in chosen.items() if first <= day <= last}

@@ -1,33 +1,36 @@
-"""Outcomes as Great Expectations data docs: a static site, built offline and wholly derived."""
+"""Verdicts as Great Expectations data docs: a static site, built offline and wholly derived."""
 
 import shutil
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from expectations.evaluate import Outcome, Result, great_expectations, gx_form
-from tickline.lake.keys import PartitionKey
+from expectations.evaluate import Result, great_expectations, gx_form
+from expectations.suites import Severity
+from tickline.lake.records import Verdict
 
 
-def build_docs(outcomes: Mapping[PartitionKey, Outcome], folder: Path, *, evaluated_at: datetime) -> Path:
-    """Write a site of the outcomes into `folder/data_docs`, replacing the one that was there; returns its index page.
-
-    `evaluated_at` (UTC) is the time the pages carry.
-    """
+def build_docs(verdicts: Iterable[Verdict], folder: Path) -> Path:
+    """Write a site of the verdicts into `folder/data_docs`, in place of the one there; returns its index page."""
     site = folder / "data_docs"
     shutil.rmtree(site, ignore_errors=True)
     context = _context(site)
-    for outcome in {each.suite: each for each in outcomes.values()}.values():
-        expectations = [gx_form(result) for result in outcome.results]
-        context.suites.add(great_expectations().ExpectationSuite(outcome.suite, expectations=expectations))
-    for key, outcome in sorted(outcomes.items()):
-        name = " ".join(part for part in (key.venue, key.period) if part)
-        context.validation_results_store.set(
-            _identifier(outcome.suite, name, evaluated_at), _validation(outcome, name, evaluated_at)
-        )
+    judged = sorted(verdicts, key=lambda verdict: verdict.key)
+    for verdict in {each.suite: each for each in judged}.values():
+        expectations = [gx_form(result) for result in _results(verdict)]
+        context.suites.add(great_expectations().ExpectationSuite(verdict.suite, expectations=expectations))
+    for verdict in judged:
+        context.validation_results_store.set(_identifier(verdict), _validation(verdict))
     context.build_data_docs()
     return site / "index.html"
+
+
+def _results(verdict: Verdict) -> list[Result]:
+    return [Result(**{**row, "severity": Severity(row["severity"])}) for row in verdict.results]
+
+
+def _name(verdict: Verdict) -> str:
+    return f"{verdict.key.venue} {verdict.key.period}"
 
 
 def _context(site: Path) -> Any:
@@ -47,34 +50,36 @@ def _context(site: Path) -> Any:
     return context
 
 
-def _identifier(suite: str, name: str, evaluated_at: datetime) -> Any:
+def _identifier(verdict: Verdict) -> Any:
     from great_expectations.core.run_identifier import RunIdentifier
     from great_expectations.data_context.types.resource_identifiers import (
         ExpectationSuiteIdentifier,
         ValidationResultIdentifier,
     )
 
-    return ValidationResultIdentifier(ExpectationSuiteIdentifier(suite), RunIdentifier(name, evaluated_at), name)
+    run = RunIdentifier(_name(verdict), verdict.evaluated_at)
+    return ValidationResultIdentifier(ExpectationSuiteIdentifier(verdict.suite), run, _name(verdict))
 
 
-def _validation(outcome: Outcome, name: str, evaluated_at: datetime) -> Any:
+def _validation(verdict: Verdict) -> Any:
     from great_expectations.core import ExpectationSuiteValidationResult
 
-    good = sum(result.success for result in outcome.results)
+    results = _results(verdict)
+    good = sum(result.success for result in results)
     return ExpectationSuiteValidationResult(
-        success=outcome.passed,
-        results=[_expectation_validation(result) for result in outcome.results],
-        suite_name=outcome.suite,
+        success=verdict.passed,
+        results=[_expectation_validation(result) for result in results],
+        suite_name=verdict.suite,
         statistics={
-            "evaluated_expectations": len(outcome.results),
+            "evaluated_expectations": len(results),
             "successful_expectations": good,
-            "unsuccessful_expectations": len(outcome.results) - good,
-            "success_percent": 100 * good / len(outcome.results),
+            "unsuccessful_expectations": len(results) - good,
+            "success_percent": 100 * good / len(results),
         },
         meta={
-            "run_id": {"run_name": name, "run_time": evaluated_at.isoformat()},
-            "validation_time": evaluated_at.isoformat(),
-            "suite_hash": outcome.suite_hash,
+            "run_id": {"run_name": _name(verdict), "run_time": verdict.evaluated_at.isoformat()},
+            "validation_time": verdict.evaluated_at.isoformat(),
+            "suite_hash": verdict.suite_hash,
         },
     )
 

@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from runners.commands import archiving, backfill, demo, explain, export, poll, quarantine, status, verify
+from runners.commands import archiving, backfill, demo, docs, explain, export, poll, quarantine, status, verify
 from tickline.errors import TicklineError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command("poll")(poll.poll)
 app.command("backfill")(backfill.backfill)
 app.command("export")(export.export)
 app.command("explain")(explain.explain)
+app.command("docs")(docs.docs)
 app.command("verify")(verify.verify)
 app.command("scrub")(verify.scrub)
 app.command("archive")(archiving.archive)

@@ -17,7 +17,11 @@ from moto.server import ThreadedMotoServer
 from sqlalchemy import create_engine, text
 
 from expectations.checks import judged_by
+from expectations.context import KPI_DATA_QUALITY
+from expectations.suites import SUITES
+from tickline.kpi.freshness import inputs_now, record_built
 from tickline.lake.records import Publication, Verdict
+from tickline.pipeline.graph import utc_days
 from tickline.pipeline.stage import materialise
 from tickline.workspace import Workspace
 
@@ -108,6 +112,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, drops: Path, make: Make)
         here.lake.catalog.record_verdicts(
             _passed(one, suites[of]) for one in make(here) if (of := (one.key.venue, one.key.dataset)) in suites
         )
+        # Marts of no table that count as built: who makes them takes longer still.
+        record_built(here.marts, inputs_now(here.lake, utc_days(here.graph), suite=SUITES[KPI_DATA_QUALITY].hash))
         here.lake.catalog.close()
     return home
 

@@ -13,11 +13,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from expectations.checks import judged_by
+from expectations.context import KPI_DATA_QUALITY
+from expectations.suites import SUITES
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import ConfigError
 from tickline.kpi.freshness import stale_days
 from tickline.lake.keys import PartitionKey
+from tickline.pipeline.graph import utc_days
 from tickline.pipeline.plan import Standing, State, standings, touches
 from tickline.pipeline.stage import Cadence
 from tickline.workspace import Workspace, workspace
@@ -93,14 +96,8 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
     holes = _in_range(unsettled, chosen)
     if chosen.stage not in (None, MARTS):
         return Holes(holes, [])
-    days = {
-        period
-        for one in here.graph
-        if one.cadence is Cadence.DAY
-        for period in one.periods
-        if touches(period, chosen.first, chosen.last)
-    }
-    stale = set(stale_days(here.lake, here.marts, days))
+    days = {day for day in utc_days(here.graph) if touches(day, chosen.first, chosen.last)}
+    stale = set(stale_days(here.lake, here.marts, days, suite=SUITES[KPI_DATA_QUALITY].hash))
     about_to_change = {hole.period for hole in holes if hole.state is not State.UNJUDGED}
     return Holes(holes, sorted(stale | (about_to_change & days)))
 

@@ -1,15 +1,23 @@
 """`tickline status`: stages x dates, what is there, stale or red."""
 
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from expectations.checks import judged_by
+from expectations.context import KPI_DATA_QUALITY
+from expectations.suites import SUITES
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
+from runners.commands.backfill import MARTS
+from tickline.kpi.freshness import built_from, inputs_now, mart_key
 from tickline.lake.keys import PartitionKey
 from tickline.lake.records import Verdict
-from tickline.pipeline.plan import Standing, State, standings
-from tickline.workspace import workspace
+from tickline.pipeline.graph import utc_days
+from tickline.pipeline.plan import State, standings, touches
+from tickline.pipeline.stage import Stage
+from tickline.workspace import Workspace, workspace
 
 _SHOWN_PERIODS = 14
 _MARKS = {
@@ -21,6 +29,18 @@ _MARKS = {
 _RED, _WARNED = "[red]✗[/]", "[yellow]![/]"
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How one period of a stage of a venue stands, and what it holds now, named by sha256."""
+
+    venue: str
+    stage: str
+    period: str
+    state: State
+    why: str
+    holds: Mapping[PartitionKey, str]
+
+
 def status(
     venue: OnlyVenue = None,
     first: First = "",
@@ -29,34 +49,63 @@ def status(
 ) -> None:
     """What is there, stale or red. Exit code 1 where anything is missing, stale or red.
 
+    The KPI marts hold all venues' days together: they are shown unless a venue is named.
+
     Example: tickline status --venue coinsim --from 2026-03-06
     """
     here = workspace()
     graph = [stage for stage in here.graph if venue is None or stage.venue == known(here, venue)]
-    suites = judged_by(here.universe.venues.values())
-    found = standings(here.lake, graph, first=first, last=last, suites=suites)
-    keys = [key for standing in found for key in standing.stage.keys(standing.period)]
-    verdicts = here.lake.catalog.verdicts_on(here.lake.catalog.currents(keys).values())
+    lines = [*_stage_lines(here, graph, first, last), *(_mart_lines(here, first, last) if venue is None else ())]
+    verdicts = here.lake.catalog.verdicts_of({key: sha256 for line in lines for key, sha256 in line.holds.items()})
     red = [verdict for verdict in verdicts if not verdict.passed and verdict.severity == "ERROR"]
     if json:
-        as_json(_answer(found, verdicts))
+        as_json(_answer(lines, verdicts))
     else:
-        _draw(found, verdicts)
-    finish(ok=not red and all(standing.state is State.FRESH for standing in found))
+        _draw(lines, verdicts)
+    finish(ok=not red and all(line.state is State.FRESH for line in lines))
 
 
-def _answer(found: list[Standing], verdicts: list[Verdict]) -> dict[str, Any]:
+def _stage_lines(here: Workspace, graph: Sequence[Stage], first: str, last: str) -> list[Line]:
+    suites = judged_by(here.universe.venues.values())
+    found = standings(here.lake, graph, first=first, last=last, suites=suites)
+    current = here.lake.catalog.currents(key for one in found for key in one.stage.keys(one.period))
+    return [
+        Line(
+            one.stage.venue,
+            one.stage.name,
+            one.period,
+            one.state,
+            one.why,
+            {key: current[key].sha256 for key in one.stage.keys(one.period) if key in current},
+        )
+        for one in found
+    ]
+
+
+def _mart_lines(here: Workspace, first: str, last: str) -> Iterator[Line]:
+    days = [day for day in utc_days(here.graph) if touches(day, first, last)]
+    built, now = built_from(here.marts), inputs_now(here.lake, days, suite=SUITES[KPI_DATA_QUALITY].hash)
+    for day in days:
+        key = mart_key(day)
+        if day not in built:
+            yield Line(key.venue, MARTS, day, State.MISSING, "", {})
+        else:
+            why = "" if built[day] == now.get(day) else "its partitions, the SQL or the suite changed"
+            yield Line(key.venue, MARTS, day, State.STALE if why else State.FRESH, why, {key: built[day]})
+
+
+def _answer(lines: Sequence[Line], verdicts: Sequence[Verdict]) -> dict[str, Any]:
     return {
-        "counts": dict(Counter(standing.state.value for standing in found)),
+        "counts": dict(Counter(line.state.value for line in lines)),
         "periods": [
             {
-                "venue": standing.stage.venue,
-                "stage": standing.stage.name,
-                "period": standing.period,
-                "state": standing.state.value,
-                "why": standing.why,
+                "venue": line.venue,
+                "stage": line.stage,
+                "period": line.period,
+                "state": line.state.value,
+                "why": line.why,
             }
-            for standing in found
+            for line in lines
         ],
         "failed_checks": [
             {
@@ -71,17 +120,17 @@ def _answer(found: list[Standing], verdicts: list[Verdict]) -> dict[str, Any]:
     }
 
 
-def _draw(found: list[Standing], verdicts: list[Verdict]) -> None:
+def _draw(lines: Sequence[Line], verdicts: Sequence[Verdict]) -> None:
     failed: dict[PartitionKey, str] = {}
     for verdict in verdicts:
         if not verdict.passed:
             failed[verdict.key] = _RED if verdict.severity == "ERROR" else failed.get(verdict.key, _WARNED)
-    for venue in dict.fromkeys(standing.stage.venue for standing in found):
+    for venue in dict.fromkeys(line.venue for line in lines):
         people.print(f"\n[bold]{venue}[/]")
-        for stage in dict.fromkeys(s.stage.name for s in found if s.stage.venue == venue):
-            row = [s for s in found if s.stage.venue == venue and s.stage.name == stage]
+        for stage in dict.fromkeys(line.stage for line in lines if line.venue == venue):
+            row = [line for line in lines if (line.venue, line.stage) == (venue, stage)]
             shown = row[-_SHOWN_PERIODS:]
-            marks = " ".join(_mark(standing, failed) for standing in shown)
+            marks = " ".join(_mark(line, failed) for line in shown)
             earlier = f" (+{len(row) - len(shown)} earlier)" if len(row) > len(shown) else ""
             people.print(f"  {stage:<14} {marks}  {shown[0].period} .. {shown[-1].period}{earlier}", highlight=False)
     people.print(
@@ -89,9 +138,9 @@ def _draw(found: list[Standing], verdicts: list[Verdict]) -> None:
         f"{_MARKS[State.MISSING]} missing   "
         f"{_RED} failed its checks   {_WARNED} warned\n"
     )
-    stale = [standing for standing in found if standing.state is State.STALE]
+    stale = [line for line in lines if line.state is State.STALE]
     if stale:
-        table("Stale", ("stage", "period", "why"), ((s.stage, s.period, s.why) for s in stale[:20]))
+        table("Stale", ("stage", "period", "why"), ((f"{s.venue}/{s.stage}", s.period, s.why) for s in stale[:20]))
     problems = [verdict for verdict in verdicts if not verdict.passed]
     if problems:
         table(
@@ -104,8 +153,8 @@ def _draw(found: list[Standing], verdicts: list[Verdict]) -> None:
         )
 
 
-def _mark(standing: Standing, failed: dict[PartitionKey, str]) -> str:
-    marks = [failed[key] for key in standing.stage.keys(standing.period) if key in failed]
-    if standing.state is State.FRESH and marks:
+def _mark(line: Line, failed: Mapping[PartitionKey, str]) -> str:
+    marks = [failed[key] for key in line.holds if key in failed]
+    if line.state is State.FRESH and marks:
         return _RED if _RED in marks else _WARNED
-    return _MARKS[standing.state]
+    return _MARKS[line.state]

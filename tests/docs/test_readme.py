@@ -33,7 +33,7 @@ EVERYTHING = [README, ROOT / "CHANGELOG.md", *GUIDE, *ADRS, ROOT / "docs" / "adr
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))} - {"logs"}
 DAY = "2026-03-06"
 
-LONG = {"demo", "poll", "backfill"}
+LONG = {"demo", "docs", "poll", "backfill"}
 """Commands that take more than a moment; `backfill --dry-run` is not among them."""
 
 ELSEWHERE = {"adding-a-venue", "adding-a-source", "real-data"}

@@ -9,7 +9,9 @@ from typing import Any
 import polars as pl
 import pytest
 
+from expectations.context import KPI_DATA_QUALITY
 from runners.commands.export import write_rows
+from tickline.kpi.freshness import built_from, mart_key, record_built
 from tickline.lake.keys import PartitionKey
 from tickline.lake.records import ObjectState, Verdict
 from tickline.workspace import Workspace
@@ -36,7 +38,9 @@ def leaves(node: dict[str, Any]) -> set[tuple[str, str]]:
 def test_status_of_a_full_lake_is_all_fresh(made: Workspace, tickline: Tickline) -> None:
     said = tickline("status", "--json")
     assert said.code == 0
-    assert said.json["counts"] == {"fresh": sum(len(stage.periods) for stage in made.graph)}
+    assert said.json["counts"] == {"fresh": sum(len(stage.periods) for stage in made.graph) + 3}
+    days = [one["period"] for one in said.json["periods"] if (one["venue"], one["stage"]) == ("all", "marts")]
+    assert days == ["2026-03-07", "2026-03-08", "2026-03-09"]
     shown = tickline("status")
     assert shown.code == 0
     assert "sim" in shown.out
@@ -80,6 +84,21 @@ def test_status_shows_what_is_red_and_what_is_stale(made: Workspace, tickline: T
     shown = tickline("status").out
     assert "✗" in shown
     assert "crossed" in shown
+
+
+def test_status_shows_days_of_the_marts_that_are_red_or_stale(made: Workspace, tickline: Tickline) -> None:
+    (red, sha256), (stale, _) = sorted(built_from(made.marts).items())[:2]
+    failed = [{"name": "unreconciled_rows", "success": False}]
+    made.lake.catalog.record_verdicts(
+        [Verdict(mart_key(red), sha256, KPI_DATA_QUALITY, "0", False, "ERROR", datetime.now(UTC), {}, failed)]
+    )
+    record_built(made.marts, {stale: "0" * 64})
+    said = tickline("status", "--json")
+    assert said.code == 1
+    assert [one["partition"] for one in said.json["failed_checks"]] == [str(mart_key(red))]
+    assert [one["period"] for one in said.json["periods"] if one["state"] == "stale"] == [stale]
+    assert "marts          ✗ ◐ ●" in tickline("status").out
+    assert tickline("status", "--venue", "sim").code == 0
 
 
 def test_a_bar_is_walked_back_to_its_files(made: Workspace, tickline: Tickline, drops: Path) -> None:

@@ -37,18 +37,21 @@ def day_inputs(lake: Lake, days: Iterable[str]) -> dict[str, list[Publication]]:
     return found
 
 
-def stale_days(lake: Lake, marts: Marts, days: Iterable[str]) -> dict[str, str]:
+def stale_days(lake: Lake, marts: Marts, days: Iterable[str], *, suite: str) -> dict[str, str]:
     """The days whose inputs are not those the marts were built from, with the hash of their inputs now."""
     built = built_from(marts)
-    return {day: sha256 for day, sha256 in inputs_now(lake, days).items() if built.get(day) != sha256}
+    return {day: sha256 for day, sha256 in inputs_now(lake, days, suite=suite).items() if built.get(day) != sha256}
 
 
-def inputs_now(lake: Lake, days: Iterable[str]) -> dict[str, str]:
-    """The hash of what each day would be built from now, SQL project included; a day without input is not there."""
+def inputs_now(lake: Lake, days: Iterable[str], *, suite: str) -> dict[str, str]:
+    """The hash of what each day would be built from and judged by now; a day without input is not there.
+
+    That is its partitions, the SQL project and `suite`, the hash of the suite a day of the marts is judged by.
+    """
     project = project_sha256()
     return {
         day: hashlib.sha256(
-            "\n".join([project, *sorted(f"{p.key}={p.sha256}" for p in published)]).encode()
+            "\n".join([project, suite, *sorted(f"{p.key}={p.sha256}" for p in published)]).encode()
         ).hexdigest()
         for day, published in day_inputs(lake, days).items()
         if any(publication.key.period == day for publication in published)

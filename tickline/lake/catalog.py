@@ -4,7 +4,7 @@ Every publishing is one transaction that begins by locking the lease it relies o
 lease while it was away cannot commit.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -107,10 +107,13 @@ class Catalog:
 
     def verdicts_on(self, published: Iterable[Publication]) -> list[Verdict]:
         """The newest verdict of each suite on exactly these objects of these partitions."""
-        by_dataset: dict[tuple[str, str], dict[str, Publication]] = {}
-        for publication in published:
-            key = publication.key
-            by_dataset.setdefault((key.dataset, key.venue), {})[key.period] = publication
+        return self.verdicts_of({publication.key: publication.sha256 for publication in published})
+
+    def verdicts_of(self, contents: Mapping[PartitionKey, str]) -> list[Verdict]:
+        """The newest verdict of each suite on partitions of exactly these contents, named by their sha256."""
+        by_dataset: dict[tuple[str, str], dict[str, str]] = {}
+        for key, sha256 in contents.items():
+            by_dataset.setdefault((key.dataset, key.venue), {})[key.period] = sha256
         found = []
         with self._engine.connect() as connection:
             for (dataset, venue), of_period in sorted(by_dataset.items()):
@@ -126,7 +129,7 @@ class Catalog:
                         .group_by(verdicts.c.period, verdicts.c.suite)
                     )
                     rows = connection.execute(select(verdicts).where(verdicts.c.id.in_(newest)).order_by(verdicts.c.id))
-                    found += [verdict_of(row) for row in rows if row.sha256 == of_period[row.period].sha256]
+                    found += [verdict_of(row) for row in rows if row.sha256 == of_period[row.period]]
         return found
 
     def failures_after(self, verdict_id: int, *, most: int = 100) -> list[tuple[int, Verdict]]:

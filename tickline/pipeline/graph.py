@@ -1,5 +1,6 @@
 """Every stage of a universe, in an order in which each comes after what it needs."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -9,7 +10,7 @@ from tickline.pipeline.clean import clean_stages
 from tickline.pipeline.markets import market_stages
 from tickline.pipeline.raw import raw_stages
 from tickline.pipeline.reference import reference_stages
-from tickline.pipeline.stage import Stage
+from tickline.pipeline.stage import Cadence, Stage
 from tickline.reference.models import Venue
 from tickline.reference.sessions import session_days
 from tickline.universe import Universe
@@ -44,6 +45,11 @@ def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage
         *bar_stages(venue, whole, today=today),
     ]
     return [replace(stage, running=venue.end is None) for stage in made]
+
+
+def utc_days(graph: Iterable[Stage]) -> list[str]:
+    """The UTC days some stage has a period of, sorted: those the marts are about."""
+    return sorted({period for stage in graph if stage.cadence is Cadence.DAY for period in stage.periods})
 
 
 def find(graph: list[Stage], venue: str, dataset: str) -> Stage:

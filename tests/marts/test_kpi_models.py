@@ -7,6 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from runners import sample_lake
+from tickline.errors import LakeError
 from tickline.kpi import marts
 from tickline.lake.keys import PartitionKey
 
@@ -49,10 +50,11 @@ def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def home(shared_home, build, objects) -> Path:
     """The marts of the whole sample lake, built once for the tests that only read them."""
     if not (shared_home / "marts").exists():
-        assert build(shared_home, objects)
+        build(shared_home, objects)
     return shared_home
 
 
+@pytest.mark.slow
 def test_rows_agree_with_counting_the_lake(home):
     counted = [
         lake(f"{stage}_{feed}")
@@ -72,6 +74,7 @@ def test_rows_agree_with_counting_the_lake(home):
     assert refused == sum(lake(f"quarantine_{feed}").height for feed in ("trades", "quotes", "book"))
 
 
+@pytest.mark.slow
 def test_latency_percentiles_are_delays_of_rows(home):
     delays = (
         lake("clean_trades")
@@ -92,6 +95,7 @@ def test_latency_percentiles_are_delays_of_rows(home):
     assert_frame_equal(seen.select(delays.columns), delays)
 
 
+@pytest.mark.slow
 def test_coverage_follows_the_sessions(home):
     seen = table(home, "kpi_coverage_daily")
     minutes = {(row["venue"], row["day"]): row["session_minutes"] for row in seen.iter_rows(named=True)}
@@ -104,6 +108,7 @@ def test_coverage_follows_the_sessions(home):
     assert seen.filter((pl.col("venue") == "beta") & (pl.col("day") == silent))["coverage"].to_list() == [0.0, 0.0]
 
 
+@pytest.mark.slow
 def test_an_open_session_without_ticks_has_a_summary_row(home):
     summary = table(home, "kpi_data_quality_daily")
     assert summary.height == 6
@@ -113,6 +118,7 @@ def test_an_open_session_without_ticks_has_a_summary_row(home):
     assert silent["coverage"] == 0.0
 
 
+@pytest.mark.slow
 def test_gaps_and_activity_add_up(home):
     gaps = table(home, "kpi_gaps_daily").filter(pl.col("kind") == "silence")
     assert set(gaps["gap_minutes"].to_list()) == {11.0}
@@ -126,12 +132,12 @@ def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home
     key = PartitionKey.daily("gaps_quotes", "alpha", sample_lake.DAYS[1])
     late = sample_lake.partitions()[key].with_columns(pl.col("ts_to") + pl.duration(minutes=1))
     before = everything(home)
-    assert build(home, replaced(objects, key, late, tmp_path / "late.parquet"), *sample_lake.DAYS[1:])
+    build(home, replaced(objects, key, late, tmp_path / "late.parquet"), *sample_lake.DAYS[1:])
     after = table(home, "kpi_gaps_daily")
     changed = (pl.col("venue") == "alpha") & (pl.col("day") == sample_lake.DAYS[1])
     assert_frame_equal(after.filter(~changed), before["kpi_gaps_daily"].filter(~changed))
     assert after.filter(changed)["gap_minutes"].to_list() == [6.5, 13.0]
-    assert build(home, objects, *sample_lake.DAYS[1:])
+    build(home, objects, *sample_lake.DAYS[1:])
     restored = everything(home)
     assert len(restored) == 8
     for name, frame in before.items():
@@ -146,7 +152,7 @@ def test_a_copied_home_has_marts_of_its_own_that_can_be_built_on(home, build, ob
     copy = Path(shutil.copytree(home, tmp_path / "copy", symlinks=True))
     for name, frame in everything(copy).items():
         assert_frame_equal(frame, before[name])
-    assert build(copy, replaced(objects, key, late, tmp_path / "late.parquet"), *sample_lake.DAYS[1:])
+    build(copy, replaced(objects, key, late, tmp_path / "late.parquet"), *sample_lake.DAYS[1:])
     assert not table(copy, "kpi_gaps_daily").equals(before["kpi_gaps_daily"])
     for name, frame in everything(home).items():
         assert_frame_equal(frame, before[name])
@@ -155,10 +161,11 @@ def test_a_copied_home_has_marts_of_its_own_that_can_be_built_on(home, build, ob
 def test_a_row_that_vanished_between_raw_and_clean_fails_the_build(build, objects, tmp_path):
     key = PartitionKey.daily("clean_trades", "alpha", date(2026, 3, 6))
     torn = sample_lake.partitions()[key].slice(1)
-    assert not build(tmp_path / "home", replaced(objects, key, torn, tmp_path / "torn.parquet"), *sample_lake.DAYS[:2])
+    with pytest.raises(LakeError, match="every_row_is_accounted_for"):
+        build(tmp_path / "home", replaced(objects, key, torn, tmp_path / "torn.parquet"), *sample_lake.DAYS[:2])
 
 
 @pytest.mark.slow
 def test_an_empty_lake_builds_empty_marts(build, tmp_path):
-    assert build(tmp_path, [], *sample_lake.DAYS[:2])
+    build(tmp_path, [], *sample_lake.DAYS[:2])
     assert {frame.height for frame in everything(tmp_path).values()} == {0}

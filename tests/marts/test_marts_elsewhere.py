@@ -83,8 +83,8 @@ def test_marts_elsewhere_hold_the_rows_of_those_on_one_machine(settings, request
         combined |= request.getfixturevalue(part)
     lake = opened(combined)
     place, alone = marts.marts_of(lake, tmp_path / "home"), marts.embedded(tmp_path / "alone")
-    assert build_at(place, filled(lake), FIRST, SECOND)
-    assert build_at(alone, objects, FIRST, SECOND)
+    build_at(place, filled(lake), FIRST, SECOND)
+    build_at(alone, objects, FIRST, SECOND)
     assert_same_marts(place, alone)
     assert not (tmp_path / "home" / "marts" / "data").exists()
 
@@ -161,6 +161,7 @@ def test_a_backfill_over_a_bucket_and_postgresql_builds_the_marts_and_leaves_no_
     made, drops, in_bucket, in_postgres, monkeypatch, tmp_path
 ):
     """The command as it is typed, against what it builds on one machine from the same files."""
+    record_built(made.marts, {"2026-03-07": "of something else"})
     day = ("--from", "2026-03-07", "--to", "2026-03-07")
     assert backfilled(*day, "--stage", "marts") == {"made": 1, "left": [], "failed": []}
     there = Workspace(made.config, tmp_path / "there")

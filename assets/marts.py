@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -36,6 +36,8 @@ GROUP = "kpi"
 PREFIX = "marts"
 _REFERENCES = re.compile(r"ref\('(\w+)'\)|source\('lake', '(\w+)'\)|every_feed\('(\w+)'")
 _GOOD = frozenset({"success", "pass", "no-op"})
+# Nobody reads one query for longer.
+_HISTORY = timedelta(days=7)
 _log = structlog.get_logger()
 
 
@@ -133,6 +135,7 @@ def _build(context: dg.AssetExecutionContext, lake: Lake, place: marts.Marts, ho
             outcomes |= judge_mart_days(lake, place, built)
             # Last: days that a run left unjudged are built and judged again.
             record_built(place, built)
+            marts.tidy(place, before=datetime.now(UTC) - _HISTORY)
         context.log.info(f"dbt {first} .. {last}: {counts}")
     yield from _reported(context, place, outcomes, chosen)
 

@@ -96,6 +96,28 @@ def test_marts_that_were_never_built_are_an_error_that_says_so(tmp_path):
         marts.connect(marts.embedded(tmp_path))
 
 
+def test_what_the_tables_no_longer_hold_is_removed_and_readers_since_then_are_not_disturbed(tmp_path):
+    place = marts.embedded(tmp_path)
+    with marts.connect_to_write(place) as warehouse:
+        warehouse.execute("create table days (day date, rows int)")
+        for rows in range(5):
+            warehouse.execute("delete from days")
+            warehouse.execute("insert into days select date '2026-03-06', ? from range(20000)", [rows])
+        (moment,) = warehouse.execute("select max(snapshot_time) from ducklake_snapshots('marts')").fetchone()
+    before = sorted((tmp_path / "marts" / "data").rglob("*.parquet"))
+    with marts.connect(place) as reader:
+        reader.execute("begin")
+        held = "select count(*), min(rows) from days"
+        assert reader.execute(held).fetchone() == (20000, 4)
+        with marts.building(place):
+            assert marts.tidy(place, before=moment) == 4
+        assert reader.execute(held).fetchone() == (20000, 4)
+    (kept,) = (tmp_path / "marts" / "data").rglob("*.parquet")
+    assert kept in before
+    with marts.building(place):
+        assert marts.tidy(place, before=moment) == 0
+
+
 def test_linking_extensions_again_repairs_a_stale_link(tmp_path):
     folder = marts.link_extensions(tmp_path)
     links = sorted(folder.glob("*/*/*.duckdb_extension"))

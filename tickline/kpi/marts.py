@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,6 +152,22 @@ def building(marts: Marts) -> Iterator[None]:
     else:
         with closing(_turn_in_postgres(marts)):
             yield
+
+
+def tidy(marts: Marts, *, before: datetime) -> int:
+    """Forget what the tables held before a moment, and remove the files that served nothing else, for a holder of
+    `building`; returns how many files went.
+
+    Files of a few rows become larger ones on the way. Who reads since that moment is not disturbed. Raises LakeError
+    where a file cannot be removed.
+    """
+    with connect_to_write(marts) as connection:
+        try:
+            connection.execute("call ducklake_merge_adjacent_files('marts')")
+            connection.execute("call ducklake_expire_snapshots('marts', older_than => ?)", [before])
+            return len(connection.execute("call ducklake_cleanup_old_files('marts', cleanup_all => true)").fetchall())
+        except duckdb.Error as error:
+            raise LakeError(f"the marts at {marts.catalog} are built but could not be tidied: {error}") from error
 
 
 def profile_env(marts: Marts, database: Path) -> dict[str, str]:

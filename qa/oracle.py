@@ -16,6 +16,7 @@ from tickline.bars.rollup import rollup
 from tickline.lake.schemas import NS, Feed
 from tickline.pipeline.raw import read_day
 from tickline.reference.instruments import instruments_frame
+from tickline.reference.loading import VARIABLES
 from tickline.reference.sessions import venue_sessions, windows
 from tickline.sources.archives import blocks
 from tickline.sources.opening import open_source
@@ -28,6 +29,7 @@ QUOTES = [f"{side}_{price}" for side in ("bid", "ask") for price in OHLC]
 SPY_GOALS = {"volume": 0.994, "high": 0.95, "low": 0.92, "open": 0.88, "close": 0.88}
 PRICE_SCALE = 10_000  # of LEAN's equity files
 FOREVER = 2**62
+RECORDED = Path(os.environ.get("TICKLINE_REAL_DATA") or VARIABLES["TICKLINE_REAL_DATA"])
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Rolled:
         return {"raw": self.raw, "refused": self.refused, "bars": self.bars.height}
 
 
-def run(*, small: bool = False, data: Path = Path("../shared/data")) -> dict[str, object]:
+def run(*, small: bool = False, data: Path = RECORDED) -> dict[str, object]:
     """Compare; `small` takes a day or two of each venue. `data` is the folder of recorded market data."""
     if not data.is_dir():
         print(f"no recorded market data at {data}; name its folder with --data")

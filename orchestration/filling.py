@@ -19,7 +19,7 @@ from dagster._core.storage.tags import (
 from assets.lifecycle import FILL_TAGS, asset_key, step_of
 from assets.marts import PREFIX, models
 from tickline.lake.keys import WHOLE
-from tickline.pipeline.plan import Standing, State
+from tickline.pipeline.plan import Standing, State, touches
 from tickline.pipeline.stage import Cadence
 
 _ORDER = (Cadence.WHOLE, Cadence.YEAR, Cadence.DAY, Cadence.SESSION, Cadence.WEEK)
@@ -40,14 +40,18 @@ class Fill:
         return self.name if self.span is None else f"{self.name} {' .. '.join(dict.fromkeys(self.span))}"
 
 
-def fills(found: Iterable[Standing]) -> list[Fill]:
-    """The runs that fill what is missing or stale, in an order in which inputs come first."""
+def fills(found: Iterable[Standing], *, last: str = "") -> list[Fill]:
+    """The runs that fill what is missing or stale, in an order in which inputs come first.
+
+    A run of a stage that goes on from the period before reaches to `last` (an ISO date; without it, to the end): a
+    period that leaves something else than before makes those after it stale, and they are made as it comes to them.
+    """
     groups: dict[tuple[int, tuple[str, ...], bool], list[Standing]] = {}
     for standing in found:
         if standing.state is not State.FRESH:
             stage = standing.stage
             groups.setdefault((_ORDER.index(stage.cadence), stage.periods, stage.running), []).append(standing)
-    return [_fill(holes) for _, holes in sorted(groups.items(), key=lambda group: group[0][0])]
+    return [_fill(holes, last) for _, holes in sorted(groups.items(), key=lambda group: group[0][0])]
 
 
 def mart_fill(days: Collection[str]) -> list[Fill]:
@@ -98,11 +102,13 @@ def _run(
     return events
 
 
-def _fill(holes: list[Standing]) -> Fill:
+def _fill(holes: list[Standing], last: str) -> Fill:
     of_stages = {str(hole.stage): hole.stage for hole in holes}
     venues = ", ".join(dict.fromkeys(stage.venue for stage in of_stages.values()))
     names = ", ".join(dict.fromkeys(stage.name for stage in of_stages.values()))
     periods = [hole.period for hole in holes]
+    if any(stage.goes_on for stage in of_stages.values()):
+        periods += [period for period in holes[0].stage.periods if touches(period, min(periods), last)]
     return Fill(
         name=f"{venues}: {names}",
         steps={

@@ -49,13 +49,14 @@ def backfill(
     if dry_run or not holes:
         report(holes, made=0, failed=[], json=json)
         finish(ok=True)
-    left, tried, failed = holes, set[str](), list[str]()
-    # A day that leaves something else than before makes the day after it stale.
+    left, tried, made, failed = holes, set[str](), set[str](), list[str]()
+    # A day that leaves something else than before makes what stands on later days stale.
     while new := left.names() - tried:
         tried |= new
-        failed = fill(here, left, quiet=json)
+        filled = fill(here, left, last=last, quiet=json)
+        made, failed = made | filled.made, filled.failed
         left = holes_in(here, chosen)
-    report(left, made=len(tried) - len(left), failed=failed, json=json)
+    report(left, made=len(made), failed=failed, json=json)
     finish(ok=not failed and not left)
 
 
@@ -82,6 +83,14 @@ class Holes:
     def names(self) -> set[str]:
         """What is missing or stale, each by its name."""
         return {f"{hole.stage}/{hole.period}" for hole in self.standings} | {f"{MARTS}/{day}" for day in self.mart_days}
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What filling holes made, each by its name, and what failed."""
+
+    made: set[str]
+    failed: list[str]
 
 
 def holes_in(here: Workspace, chosen: Choice) -> Holes:
@@ -125,21 +134,21 @@ def _week_touches(monday: str, chosen: Choice) -> bool:
     return sunday >= chosen.first and (not chosen.last or monday <= chosen.last)
 
 
-def fill(here: Workspace, holes: Holes, *, quiet: bool) -> list[str]:
-    """Fill the holes; returns what failed."""
+def fill(here: Workspace, holes: Holes, *, last: str = "", quiet: bool) -> Filled:
+    """Fill the holes, and what the periods made leave stale after them up to `last`."""
     # Dagster takes seconds to import; a command that finds nothing to do need not pay them.
     from orchestration.definitions import build_definitions
     from orchestration.filling import fills, mart_fill, run_fills
     from orchestration.instance import embedded_instance
 
     os.environ["TICKLINE_CONFIG"], os.environ["TICKLINE_HOME"] = str(here.config), str(here.home)
-    planned = [*fills(holes.standings), *mart_fill(holes.mart_days)]
+    planned = [*fills(holes.standings, last=last), *mart_fill(holes.mart_days)]
     definitions = build_definitions(here.universe, now=datetime.now(UTC))
     failed = []
-    with embedded_instance(here.home) as instance, _progress(len(holes), quiet=quiet):
+    with embedded_instance(here.home) as instance, _progress(len(holes), quiet=quiet) as made:
         for run, failures in zip(planned, run_fills(definitions, instance, planned), strict=True):
             failed += [f"{run}: {failure}" for failure in failures]
-    return failed
+    return Filled(made, failed)
 
 
 def report(holes: Holes, *, made: int, failed: list[str], json: bool) -> None:
@@ -160,19 +169,21 @@ def report(holes: Holes, *, made: int, failed: list[str], json: bool) -> None:
 
 
 @contextmanager
-def _progress(total: int, *, quiet: bool) -> Iterator[None]:
-    """A bar that moves with every `period.made` event, in place of the events themselves."""
+def _progress(total: int, *, quiet: bool) -> Iterator[set[str]]:
+    """A bar that moves with every `period.made` event, in place of the events themselves; yields what was made."""
+    made: set[str] = set()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=progress_to, disable=quiet) as progress:
         task = progress.add_task("filling", total=total)
 
         def advance(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
             if event.get("event") == "period.made":
+                made.add(f"{event['stage']}/{event['period']}")
                 progress.update(task, advance=1, description=f"{event['stage']} {event['period']}")
             raise structlog.DropEvent
 
         structlog.configure(processors=[advance], cache_logger_on_first_use=False)
         try:
-            yield
+            yield made
         finally:
             structlog.reset_defaults()

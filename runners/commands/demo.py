@@ -9,7 +9,7 @@ import polars as pl
 from rich.panel import Panel
 
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to, table
-from runners.commands.backfill import Choice, fill, holes_in
+from runners.commands.backfill import Choice, Filled, fill, holes_in
 from tickline.kpi.freshness import built_from, mart_key
 from tickline.kpi.marts import connect
 from tickline.lake.keys import PartitionKey
@@ -30,14 +30,14 @@ def demo(json: AsJson = False) -> None:
     holes = holes_in(here, Choice())
     if not json:
         progress_to.print(f"{len(here.universe.venues)} venues, {len(holes)} periods to make", highlight=False)
-    failed = fill(here, holes, quiet=json) if len(holes) else []
+    filled = fill(here, holes, quiet=json) if len(holes) else Filled(set(), [])
     left = holes_in(here, Choice())
     truths = [truth for venue in here.universe.venues for truth in _against_truth(here, venue)]
     red = _red(here)
     answer = {
-        "ok": not failed and not left and not red and all(truth.exact for truth in truths),
-        "made": len(holes) - len(left),
-        "failed": failed,
+        "ok": not filled.failed and not left and not red and all(truth.exact for truth in truths),
+        "made": len(filled.made),
+        "failed": filled.failed,
         "left": len(left),
         "red": red,
         "injected": sum(truth.injected for truth in truths),

@@ -35,7 +35,7 @@ def chromium() -> str:
 def ui(small: Workspace) -> Iterator[str]:
     """The address of the UI over a lake in which everything of `sim` but its marts was made through Dagster."""
     holes = holes_in(small, Choice(venue="sim"))
-    assert fill(small, Holes(holes.standings, []), quiet=True) == []
+    assert fill(small, Holes(holes.standings, []), quiet=True).failed == []
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

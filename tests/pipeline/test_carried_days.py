@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from orchestration.instance import embedded_instance
 from runners.commands.backfill import Choice, backfill, holes_in
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lineage import explain
@@ -221,11 +222,17 @@ def test_a_backfill_follows_what_a_changed_day_leaves_to_the_end(here: Workspace
             backfill(json=True)
         return ended.value.exit_code
 
+    def runs() -> int:
+        with embedded_instance(here.home) as instance:
+            return instance.get_runs_count()
+
     assert backfilled() == 0
+    before = runs()
     assert [rows(here, "clean_book", day) for day in DAYS] == [3, 2, 1]
 
     deliver(here.home.parent, FIRST, [*SNAPSHOT, (0, "delta", "bid", 97, 7, 11), (1, "delta", "bid", 98, 2, 11)])
     assert backfilled() == 0
     assert states(here) == dict.fromkeys(DAYS, State.FRESH)
+    assert runs() - before == 2, "one for the days, as far as the change reaches, and one for their marts"
     closing = here.lake.read(PartitionKey("closing_book", "diffs", THIRD)).collect()
     assert 97.0 in closing["price"].to_list()

@@ -105,6 +105,11 @@ class Stage:
         """What one period needs of other stages: all but what the stage itself left the period before."""
         return [need for need in self.needs(period) if need.key.dataset not in self.datasets]
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether a period reads what the stage itself left the period before, where that is there."""
+        return any(len(self.needs(period)) > len(self.needs_above(period)) for period in self.periods[1:2])
+
     def __str__(self) -> str:
         return f"{self.venue}/{self.name}"
 

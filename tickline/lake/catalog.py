@@ -175,6 +175,12 @@ class Catalog:
                 for row in connection.execute(query)
             ]
 
+    def archived_in(self, archive: str) -> set[str]:
+        """The objects, by sha256, that have a verified copy in an archive."""
+        query = select(copies.c.sha256).where(copies.c.archive == archive)
+        with self._engine.connect() as connection:
+            return set(connection.scalars(query))
+
     # Leases
 
     def acquire(self, name: str, holder: str, *, expires_at: datetime, dead: Callable[[str], bool]) -> Lease:

@@ -44,11 +44,11 @@ class RetentionPolicy(BaseModel):
 
 def due_for_archive(lake: Lake, archive: str) -> list[Publication]:
     """The current publications without a verified copy in an archive."""
+    archived = lake.catalog.archived_in(archive)
     return [
         publication
         for publication in lake.catalog.everything().values()
-        if publication.state is ObjectState.PRESENT
-        and archive not in {copy.archive for copy in lake.catalog.copies_of(publication.sha256)}
+        if publication.state is ObjectState.PRESENT and publication.sha256 not in archived
     ]
 
 
@@ -56,12 +56,13 @@ def due_for_expiry(lake: Lake, policy: RetentionPolicy, archive: str, today: dat
     """The publications past their time whose object has a copy and that no partition still in its time shares."""
     current = list(lake.catalog.everything().values())
     kept = {publication.sha256 for publication in current if not _is_past(publication, policy, today)}
+    archived = lake.catalog.archived_in(archive)
     return [
         publication
         for publication in current
         if publication.state is ObjectState.PRESENT
         and publication.sha256 not in kept
-        and archive in {copy.archive for copy in lake.catalog.copies_of(publication.sha256)}
+        and publication.sha256 in archived
     ]
 
 

@@ -6,25 +6,35 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
+from expectations.context import KPI_DATA_QUALITY
+from expectations.suites import SUITES
 from runners.commands.answer import AsJson, as_json, people
+from tickline.kpi.freshness import MODELS, explain_day, mart_key
 from tickline.lake import lineage
 from tickline.lake.keys import PartitionKey
-from tickline.workspace import workspace
+from tickline.workspace import Workspace, workspace
 
 
 def explain(
-    partition: Annotated[str, typer.Argument(help="dataset/venue/period")],
+    partition: Annotated[str, typer.Argument(help="dataset/venue/period, or mart/all/day")],
     json: AsJson = False,
 ) -> None:
-    """The lineage of a partition: every object, source and configuration it was made from, by which code and run.
+    """The lineage of a partition or a day of a mart: every object, source and configuration it was made from, by which
+    code and run.
 
     Example: tickline explain bars_1m/coinsim/2026-03-06
     """
-    root = lineage.explain(workspace().lake.catalog, PartitionKey.parse(partition))
+    root = _explained(workspace(), PartitionKey.parse(partition))
     if json:
         as_json(_plain(root))
     else:
         people.print(_grown(root, Tree(_label(root), guide_style="dim")))
+
+
+def _explained(here: Workspace, key: PartitionKey) -> lineage.Lineage:
+    if key.dataset in MODELS and key.venue == mart_key(key.period).venue:
+        return explain_day(here.lake, here.marts, key.dataset, key.period, suite=SUITES[KPI_DATA_QUALITY].hash)
+    return lineage.explain(here.lake.catalog, key)
 
 
 def _plain(node: lineage.Lineage) -> dict[str, Any]:

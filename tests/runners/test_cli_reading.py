@@ -117,6 +117,17 @@ def test_a_bar_is_walked_back_to_its_files(made: Workspace, tickline: Tickline, 
     assert current.code[:12] in shown
 
 
+def test_a_day_of_a_mart_is_walked_back_to_its_files(made: Workspace, tickline: Tickline, drops: Path) -> None:
+    root = tickline("explain", f"kpi_rows_daily/all/{DAY}", "--json").json
+    built = {child["name"] for child in root["inputs"]}
+    assert {f"raw_trades/desk/{DAY}", f"clean_trades/sim/{DAY}", f"bars_1m/sim/{DAY}", "sessions/desk/2026"} <= built
+    assert ("source", (drops / f"{DAY}.csv").as_uri()) in leaves(root)
+    record_built(made.marts, {DAY: "0" * 64})
+    stale = tickline("explain", f"kpi_rows_daily/all/{DAY}")
+    assert (stale.code, "built from something else than there is now" in stale.err) == (1, True)
+    assert "was never built" in tickline("explain", "kpi_rows_daily/all/1999-01-01").err
+
+
 def test_bars_are_exported_by_timeframe_instrument_and_range(
     made: Workspace, tickline: Tickline, tmp_path: Path
 ) -> None:

@@ -11,10 +11,14 @@ from tickline.errors import LakeError
 from tickline.kpi.marts import Marts, connect, connect_to_write
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
+from tickline.lake.lineage import Lineage, walk
 from tickline.lake.records import Publication
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 """The SQL models, macros and tests."""
+
+MODELS = frozenset(path.stem for path in (PROJECT / "models" / "kpi").glob("*.sql"))
+"""The marts."""
 
 MART_INPUTS = ("raw_", "clean_", "quarantine_", "gaps_")
 """Datasets by UTC day the marts read, by prefix; with bars_1m by session date, and each venue's reference."""
@@ -75,6 +79,20 @@ def built_from(marts: Marts) -> dict[str, str]:
             return dict(connection.execute("select cast(day as varchar), inputs from built_from").fetchall())
     except (LakeError, duckdb.CatalogException):
         return {}
+
+
+def explain_day(lake: Lake, marts: Marts, model: str, day: str, *, suite: str) -> Lineage:
+    """The lineage tree of a day of a mart: every partition it was built from, of every venue, down to source objects.
+
+    Raises LakeError where the day was never built, or was built from other partitions, SQL or suite than there are now.
+    """
+    name, built = f"{model}/{mart_key(day).venue}/{day}", built_from(marts).get(day)
+    if built is None:
+        raise LakeError(f"{name} was never built; `tickline backfill --stage marts` builds it")
+    if built != inputs_now(lake, [day], suite=suite).get(day):
+        raise LakeError(f"{name} was built from something else than there is now; `tickline backfill` builds it again")
+    inputs = (walk(lake.catalog, publication) for publication in day_inputs(lake, [day])[day])
+    return Lineage("mart", name, built, code=project_sha256(), inputs=tuple(inputs))
 
 
 def record_built(marts: Marts, days: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from tickline.lake.schemas import CARRIED
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """One node of a lineage tree: a published object, a source object or a piece of configuration."""
+    """One node of a lineage tree: a published object, a source object, a piece of configuration or a day of a mart."""
 
     kind: str
     name: str
@@ -32,10 +32,11 @@ def explain(catalog: Catalog, key: PartitionKey) -> Lineage:
     publication = catalog.current(key)
     if publication is None:
         raise LakeError(f"{key} was never published; `tickline status` shows what is there")
-    return _walk(catalog, publication)
+    return walk(catalog, publication)
 
 
-def _walk(catalog: Catalog, publication: Publication) -> Lineage:
+def walk(catalog: Catalog, publication: Publication) -> Lineage:
+    """The lineage tree of one publication, as `explain` gives it."""
     inputs = tuple(_input(catalog, entry) for entry in catalog.inputs_of(publication))
     return replace(_node(publication), inputs=inputs)
 
@@ -48,7 +49,7 @@ def _input(catalog: Catalog, entry: Input) -> Lineage:
     made = [publication for publication in catalog.history(key) if publication.sha256 == entry.sha256]
     if not made:
         return leaf
-    return _node(made[-1]) if key.dataset in CARRIED else _walk(catalog, made[-1])
+    return _node(made[-1]) if key.dataset in CARRIED else walk(catalog, made[-1])
 
 
 def _node(publication: Publication) -> Lineage:

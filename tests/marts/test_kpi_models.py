@@ -11,6 +11,8 @@ from tickline.errors import LakeError
 from tickline.kpi import marts
 from tickline.lake.keys import PartitionKey
 
+pytestmark = pytest.mark.slow
+
 
 def everything(home: Path) -> dict[str, pl.DataFrame]:
     """Every mart, sorted."""
@@ -54,7 +56,6 @@ def home(shared_home, build, objects) -> Path:
     return shared_home
 
 
-@pytest.mark.slow
 def test_rows_agree_with_counting_the_lake(home):
     counted = [
         lake(f"{stage}_{feed}")
@@ -74,7 +75,6 @@ def test_rows_agree_with_counting_the_lake(home):
     assert refused == sum(lake(f"quarantine_{feed}").height for feed in ("trades", "quotes", "book"))
 
 
-@pytest.mark.slow
 def test_latency_percentiles_are_delays_of_rows(home):
     delays = (
         lake("clean_trades")
@@ -95,7 +95,6 @@ def test_latency_percentiles_are_delays_of_rows(home):
     assert_frame_equal(seen.select(delays.columns), delays)
 
 
-@pytest.mark.slow
 def test_coverage_follows_the_sessions(home):
     seen = table(home, "kpi_coverage_daily")
     minutes = {(row["venue"], row["day"]): row["session_minutes"] for row in seen.iter_rows(named=True)}
@@ -108,7 +107,6 @@ def test_coverage_follows_the_sessions(home):
     assert seen.filter((pl.col("venue") == "beta") & (pl.col("day") == silent))["coverage"].to_list() == [0.0, 0.0]
 
 
-@pytest.mark.slow
 def test_an_open_session_without_ticks_has_a_summary_row(home):
     summary = table(home, "kpi_data_quality_daily")
     assert summary.height == 6
@@ -118,7 +116,6 @@ def test_an_open_session_without_ticks_has_a_summary_row(home):
     assert silent["coverage"] == 0.0
 
 
-@pytest.mark.slow
 def test_gaps_and_activity_add_up(home):
     gaps = table(home, "kpi_gaps_daily").filter(pl.col("kind") == "silence")
     assert set(gaps["gap_minutes"].to_list()) == {11.0}
@@ -127,7 +124,6 @@ def test_gaps_and_activity_add_up(home):
     assert activity["turnover"].sum() == pytest.approx(float(lake("bars_1m")["turnover"].sum()), rel=1e-12)
 
 
-@pytest.mark.slow
 def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home, build, objects, tmp_path):
     key = PartitionKey.daily("gaps_quotes", "alpha", sample_lake.DAYS[1])
     late = sample_lake.partitions()[key].with_columns(pl.col("ts_to") + pl.duration(minutes=1))
@@ -144,7 +140,6 @@ def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home
         assert_frame_equal(restored[name], frame)
 
 
-@pytest.mark.slow
 def test_a_copied_home_has_marts_of_its_own_that_can_be_built_on(home, build, objects, tmp_path):
     key = PartitionKey.daily("gaps_quotes", "alpha", sample_lake.DAYS[1])
     late = sample_lake.partitions()[key].with_columns(pl.col("ts_to") + pl.duration(minutes=1))
@@ -165,7 +160,6 @@ def test_a_row_that_vanished_between_raw_and_clean_fails_the_build(build, object
         build(tmp_path / "home", replaced(objects, key, torn, tmp_path / "torn.parquet"), *sample_lake.DAYS[:2])
 
 
-@pytest.mark.slow
 def test_an_empty_lake_builds_empty_marts(build, tmp_path):
     build(tmp_path, [], *sample_lake.DAYS[:2])
     assert {frame.height for frame in everything(tmp_path).values()} == {0}

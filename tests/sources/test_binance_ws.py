@@ -145,7 +145,8 @@ def test_a_template_may_hold_dates_only() -> None:
         opened("{secret}/{date}.gz", Feed.TRADES)
 
 
-@pytest.mark.parametrize("market", ["spot", pytest.param("usdm", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("market", ["spot", "usdm"])
 def test_real_recordings_give_every_message_they_hold(real_data: Path, market: str) -> None:
     path = real_data / "binance_ws" / market / "btcusdt_20240808.gz"
     pattern = str(path).replace("20240808", "{date:%Y%m%d}")

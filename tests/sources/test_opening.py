@@ -47,6 +47,7 @@ def test_every_kind_refuses_settings_it_does_not_know(kind: str) -> None:
         open_source(venue.feeds[Feed.TRADES], venue, Feed.TRADES, calendars={})
 
 
+@pytest.mark.slow
 def test_every_recorded_venue_has_rows_on_its_first_day(real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKLINE_REAL_DATA", str(real_data))
     universe = load_universe(REAL)

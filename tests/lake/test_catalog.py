@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import create_engine, event, inspect, text
 
 from tickline.errors import LakeError, LeaseLost
 from tickline.lake.catalog import Catalog
@@ -163,3 +164,18 @@ def test_an_object_published_again_counts_as_present(catalog: Catalog) -> None:
 
 def _soon() -> datetime:
     return datetime.now(UTC) + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(("stopped_by", "told"), [(KeyboardInterrupt, False), (RuntimeError, True)])
+def test_an_interrupt_while_a_connection_is_put_back_is_passed_on_without_a_traceback(
+    tmp_path, caplog, stopped_by, told
+):
+    engine = open_engine(f"sqlite:///{tmp_path / 'catalog.db'}")
+
+    @event.listens_for(engine, "reset")
+    def _stop(*_):
+        raise stopped_by
+
+    with suppress(KeyboardInterrupt), engine.connect() as connection:
+        connection.exec_driver_sql("select 1")
+    assert ("Exception during reset" in caplog.text) is told

@@ -3,6 +3,7 @@
 The tables and migrations are the same on both.
 """
 
+import logging
 import sqlite3
 import time
 from typing import Any
@@ -13,6 +14,15 @@ from tickline.errors import LakeError
 
 PATIENCE_SECONDS = 60
 """How long one process waits for another to let go of a SQLite database."""
+
+
+def _is_no_interrupt(record: logging.LogRecord) -> bool:
+    return record.exc_info is None or isinstance(record.exc_info[1], Exception)
+
+
+# An interrupt may come while a connection is put back. The pool passes it on, as it should; its log would show whoever
+# pressed Ctrl-C a traceback, too.
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_is_no_interrupt)
 
 
 def open_engine(url: str) -> Engine:

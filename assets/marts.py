@@ -17,9 +17,9 @@ import yaml
 
 from assets.lifecycle import DATA_VERSION_TAG, FILL_TAG, REPORTED, asset_key
 from assets.preview import markdown, number
+from expectations.context import KPI_DATA_QUALITY
 from expectations.evaluate import Outcome
-from expectations.mart_checks import judge_mart_days
-from expectations.suites import SUITES
+from expectations.mart_checks import MART_SUITE, judge_mart_days
 from orchestration.resources import LakeResource
 from tickline.errors import LakeError
 from tickline.kpi import marts
@@ -31,7 +31,6 @@ from tickline.lake.schemas import DATASETS
 from tickline.pipeline.graph import utc_days
 from tickline.pipeline.stage import Cadence, Stage
 
-QUALITY = "kpi_data_quality_daily"
 GROUP = "kpi"
 PREFIX = "marts"
 _REFERENCES = re.compile(r"ref\('(\w+)'\)|source\('lake', '(\w+)'\)|every_feed\('(\w+)'")
@@ -57,7 +56,7 @@ def mart_assets(graph: Sequence[Stage]) -> dg.AssetsDefinition:
         )
         for model, description in models().items()
     ]
-    quality = dg.AssetCheckSpec(QUALITY, asset=dg.AssetKey([PREFIX, QUALITY]), blocking=True)
+    quality = dg.AssetCheckSpec(KPI_DATA_QUALITY, asset=dg.AssetKey([PREFIX, KPI_DATA_QUALITY]), blocking=True)
 
     @dg.multi_asset(
         name=PREFIX,
@@ -124,7 +123,7 @@ def _deps(model: str, graph: Sequence[Stage]) -> list[dg.AssetDep]:
 
 def _build(context: dg.AssetExecutionContext, lake: Lake, place: marts.Marts, home: Path) -> Iterator[object]:
     days = list(context.partition_keys)
-    suite = SUITES[QUALITY].hash
+    suite = MART_SUITE.hash
     filling = FILL_TAG in context.run.tags
     chosen = stale_days(lake, place, days, suite=suite) if filling else inputs_now(lake, days, suite=suite)
     outcomes: dict[str, Outcome] = {}
@@ -158,8 +157,8 @@ def _reported(
     red = sorted(day for day, outcome in outcomes.items() if not outcome.passed)
     yield dg.AssetCheckResult(
         passed=not red,
-        asset_key=dg.AssetKey([PREFIX, QUALITY]),
-        check_name=QUALITY,
+        asset_key=dg.AssetKey([PREFIX, KPI_DATA_QUALITY]),
+        check_name=KPI_DATA_QUALITY,
         metadata={"judged": len(outcomes), "red": ", ".join(red) or "none"},
     )
 
@@ -181,7 +180,7 @@ def _metadata(place: marts.Marts, days: Sequence[str]) -> dict[str, dict[str, di
             "median_spread_bps from kpi_data_quality_daily where day between ? and ? order by day, venue",
             span,
         ).fetchall()
-    for day, metadata in found[QUALITY].items():
+    for day, metadata in found[KPI_DATA_QUALITY].items():
         lines = [(venue, *map(number, values)) for of_day, venue, *values in quality if of_day == day]
         metadata["preview"] = dg.MetadataValue.md(markdown(header, lines))
     return found

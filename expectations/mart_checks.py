@@ -12,6 +12,9 @@ from tickline.kpi.freshness import mart_key
 from tickline.kpi.marts import Marts, connect
 from tickline.lake.lake import Lake
 
+MART_SUITE = SUITES[KPI_DATA_QUALITY]
+"""What a day of the marts is judged by."""
+
 
 def judge_mart_days(lake: Lake, place: Marts, built: Mapping[str, str]) -> dict[str, Outcome]:
     """Judge days just built, each with the hash of its inputs, as they read in the warehouse; by day."""
@@ -26,7 +29,7 @@ def judge_mart_days(lake: Lake, place: Marts, built: Mapping[str, str]) -> dict[
     partitions = [
         Partition(mart_key(day), (frame := days.get(day, empty)).lazy(), frame.height) for day in sorted(built)
     ]
-    outcomes = evaluate(SUITES[KPI_DATA_QUALITY], profile(partitions, Context()))
+    outcomes = evaluate(MART_SUITE, profile(partitions, Context()))
     evaluated_at = datetime.now(UTC)
     lake.catalog.record_verdicts(
         verdict(mart_key(day), sha256, outcomes[mart_key(day)], evaluated_at) for day, sha256 in built.items()

@@ -13,8 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from expectations.checks import judged_by
-from expectations.context import KPI_DATA_QUALITY
-from expectations.suites import SUITES
+from expectations.mart_checks import MART_SUITE
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import ConfigError
@@ -106,7 +105,7 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
     if chosen.stage not in (None, MARTS):
         return Holes(holes, [])
     days = {day for day in utc_days(here.graph) if touches(day, chosen.first, chosen.last)}
-    stale = set(stale_days(here.lake, here.marts, days, suite=SUITES[KPI_DATA_QUALITY].hash))
+    stale = set(stale_days(here.lake, here.marts, days, suite=MART_SUITE.hash))
     about_to_change = {hole.period for hole in holes if hole.state is not State.UNJUDGED}
     return Holes(holes, sorted(stale | (about_to_change & days)))
 

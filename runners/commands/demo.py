@@ -10,7 +10,7 @@ from rich.panel import Panel
 
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to, table
 from runners.commands.backfill import Choice, Filled, fill, holes_in
-from tickline.kpi.freshness import built_from, mart_key
+from tickline.kpi.freshness import built_keys
 from tickline.kpi.marts import connect
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import Feed
@@ -106,10 +106,9 @@ def _compared(here: Workspace, source: Synthetic, venue: str, feed: Feed, days: 
 
 def _red(here: Workspace) -> list[str]:
     catalog = here.lake.catalog
-    judged = {key: publication.sha256 for key, publication in catalog.everything().items()}
-    judged |= {mart_key(day): sha256 for day, sha256 in built_from(here.marts).items()}
-    verdicts = catalog.verdicts_of(judged)
-    return [str(verdict.key) for verdict in verdicts if not verdict.passed and verdict.severity == "ERROR"]
+    published = {key: publication.sha256 for key, publication in catalog.everything().items()}
+    verdicts = catalog.verdicts_of(published | built_keys(here.marts))
+    return [str(verdict.key) for verdict in verdicts if verdict.is_red]
 
 
 def _show(here: Workspace, truths: list[Truth], answer: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import typer
 from runners.commands.answer import AsJson, as_json, people
 from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import LakeError
-from tickline.kpi.freshness import built_from, mart_key
+from tickline.kpi.freshness import built_keys
 from tickline.lake.storage import os_errors_explained
 from tickline.pipeline.plan import touches
 from tickline.workspace import workspace
@@ -31,7 +31,7 @@ def docs(
     published = here.lake.catalog.everything(venue=None if venue is None else known(here, venue))
     judged = {key: publication.sha256 for key, publication in published.items()}
     if venue is None:
-        judged |= {mart_key(day): sha256 for day, sha256 in built_from(here.marts).items()}
+        judged |= built_keys(here.marts)
     verdicts = here.lake.catalog.verdicts_of(
         {key: sha256 for key, sha256 in judged.items() if touches(key.period, first, last)}
     )

@@ -6,8 +6,7 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
-from expectations.context import KPI_DATA_QUALITY
-from expectations.suites import SUITES
+from expectations.mart_checks import MART_SUITE
 from runners.commands.answer import AsJson, as_json, people
 from tickline.kpi.freshness import MODELS, explain_day, mart_key
 from tickline.lake import lineage
@@ -33,7 +32,7 @@ def explain(
 
 def _explained(here: Workspace, key: PartitionKey) -> lineage.Lineage:
     if key.dataset in MODELS and key.venue == mart_key(key.period).venue:
-        return explain_day(here.lake, here.marts, key.dataset, key.period, suite=SUITES[KPI_DATA_QUALITY].hash)
+        return explain_day(here.lake, here.marts, key.dataset, key.period, suite=MART_SUITE.hash)
     return lineage.explain(here.lake.catalog, key)
 
 

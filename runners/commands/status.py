@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from expectations.checks import judged_by
-from expectations.context import KPI_DATA_QUALITY
-from expectations.suites import SUITES
+from expectations.mart_checks import MART_SUITE
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
 from runners.commands.backfill import MARTS
@@ -57,7 +56,7 @@ def status(
     graph = [stage for stage in here.graph if venue is None or stage.venue == known(here, venue)]
     lines = [*_stage_lines(here, graph, first, last), *(_mart_lines(here, first, last) if venue is None else ())]
     verdicts = here.lake.catalog.verdicts_of({key: sha256 for line in lines for key, sha256 in line.holds.items()})
-    red = [verdict for verdict in verdicts if not verdict.passed and verdict.severity == "ERROR"]
+    red = [verdict for verdict in verdicts if verdict.is_red]
     if json:
         as_json(_answer(lines, verdicts))
     else:
@@ -84,7 +83,7 @@ def _stage_lines(here: Workspace, graph: Sequence[Stage], first: str, last: str)
 
 def _mart_lines(here: Workspace, first: str, last: str) -> Iterator[Line]:
     days = [day for day in utc_days(here.graph) if touches(day, first, last)]
-    built, now = built_from(here.marts), inputs_now(here.lake, days, suite=SUITES[KPI_DATA_QUALITY].hash)
+    built, now = built_from(here.marts), inputs_now(here.lake, days, suite=MART_SUITE.hash)
     for day in days:
         key = mart_key(day)
         if day not in built:
@@ -124,7 +123,7 @@ def _draw(lines: Sequence[Line], verdicts: Sequence[Verdict]) -> None:
     failed: dict[PartitionKey, str] = {}
     for verdict in verdicts:
         if not verdict.passed:
-            failed[verdict.key] = _RED if verdict.severity == "ERROR" else failed.get(verdict.key, _WARNED)
+            failed[verdict.key] = _RED if verdict.is_red else failed.get(verdict.key, _WARNED)
     for venue in dict.fromkeys(line.venue for line in lines):
         people.print(f"\n[bold]{venue}[/]")
         for stage in dict.fromkeys(line.stage for line in lines if line.venue == venue):

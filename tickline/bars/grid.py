@@ -5,11 +5,13 @@ the whole number meant, and dividing that by `10**places` gives the same float b
 division rounds correctly. This holds up to LARGEST; what is larger is refused, never rounded.
 """
 
+from collections.abc import Iterable, Set
 from decimal import Decimal
 from functools import cache
 
 import polars as pl
 
+from tickline.errors import ConfigError
 from tickline.lake.schemas import BARS
 
 LARGEST = 1 << 50
@@ -35,6 +37,13 @@ def scales(instruments: pl.DataFrame) -> pl.DataFrame:
         pl.Series("size_scale", [float(10**places) for places in size_places], dtype=pl.Float64),
         pl.Series("spare_places", spare, dtype=pl.Int64),
     ).sort("instrument")
+
+
+def require_listed(names: Iterable[str], listed: Set[str]) -> None:
+    """Raise ConfigError where ticks or bars are of instruments that are not listed, naming them."""
+    unknown = sorted(map(str, set(names) - listed))
+    if unknown:
+        raise ConfigError(f"ticks or bars of {', '.join(unknown)}, not among the venue's instruments; declare them")
 
 
 @cache

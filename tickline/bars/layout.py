@@ -9,7 +9,7 @@ import polars as pl
 
 from tickline.bars import kernels
 from tickline.bars.combine import bars_of, combine, records_of
-from tickline.bars.grid import LARGEST, scales
+from tickline.bars.grid import LARGEST, require_listed, scales
 from tickline.bars.kernels import Fault, Records
 from tickline.errors import ConfigError
 from tickline.lake.schemas import BARS
@@ -86,9 +86,7 @@ class Layout:
     def _runs(self, batch: pl.DataFrame) -> Records:
         """The stretches of one instrument, as RUN records."""
         stretches = batch["instrument"].rle().struct.unnest()
-        unknown = sorted({str(name) for name in stretches["value"]} - self._listing.keys())
-        if unknown:
-            raise ConfigError(f"ticks or bars of {', '.join(unknown)}, not among the venue's instruments; declare them")
+        require_listed(stretches["value"], self._listing.keys())
         runs = self._whole_runs[[self._listing[name] for name in stretches["value"]]]
         runs["stop"] = stretches["len"].cum_sum()
         runs["start"] = runs["stop"] - stretches["len"]

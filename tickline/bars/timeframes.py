@@ -3,8 +3,7 @@
 import polars as pl
 
 from tickline.bars.combine import bars_of, combine, records_of
-from tickline.bars.grid import scales
-from tickline.errors import ConfigError
+from tickline.bars.grid import require_listed, scales
 
 
 def derive(
@@ -23,6 +22,7 @@ def derive(
     """
     period = pl.col("session_date").dt.truncate("1w") if timeframe == "1w" else pl.col("session_date")
     listed = scales(instruments)
+    require_listed(bars["instrument"].unique(), set(listed["instrument"]))
     longer = windows.sort("calendar", "ts_open").with_row_index("window")
     placed = (
         bars.join(listed.with_row_index("listing"), on="instrument", how="left", maintain_order="left")
@@ -37,16 +37,9 @@ def derive(
             check_sortedness=False,  # both sides are sorted just above; Polars cannot see that within groups
         )
     )
-    _require_listed(placed)
     _require_nested(placed, timeframe)
     records = records_of(placed, listed, placed["listing"].to_numpy(), placed["window"].to_numpy())
     return bars_of(combine([records]), listed, longer, watermark=watermark)
-
-
-def _require_listed(placed: pl.DataFrame) -> None:
-    unknown = placed.filter(pl.col("listing").is_null())["instrument"].unique().sort()
-    if len(unknown):
-        raise ConfigError(f"bars of {', '.join(unknown)}, not among the venue's instruments; declare them")
 
 
 def _require_nested(placed: pl.DataFrame, timeframe: str) -> None:

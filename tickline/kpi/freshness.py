@@ -81,6 +81,11 @@ def built_from(marts: Marts) -> dict[str, str]:
         return {}
 
 
+def built_keys(marts: Marts) -> dict[PartitionKey, str]:
+    """What `built_from` says, under the partitions that verdicts on the days are recorded under."""
+    return {mart_key(day): sha256 for day, sha256 in built_from(marts).items()}
+
+
 def explain_day(lake: Lake, marts: Marts, model: str, day: str, *, suite: str) -> Lineage:
     """The lineage tree of a day of a mart: every partition it was built from, of every venue, down to source objects.
 

@@ -69,6 +69,11 @@ class Verdict:
     metrics: Mapping[str, Any]
     results: Sequence[Mapping[str, Any]] = ()
 
+    @property
+    def is_red(self) -> bool:
+        """Whether it stops what is made from the partition; a failure that only warns does not."""
+        return not self.passed and self.severity == "ERROR"
+
 
 @dataclass(frozen=True, slots=True)
 class Copy:

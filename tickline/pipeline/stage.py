@@ -126,7 +126,7 @@ def find_inputs(lake: Lake, stage: Stage, period: str) -> Inputs:
         if need.required and need.key not in published:
             raise LakeError(f"{stage}/{period} needs {need.key}, which is not in the lake; materialise it first")
     for verdict in lake.catalog.verdicts_on(published.values()):
-        if not verdict.passed and verdict.severity == "ERROR":
+        if verdict.is_red:
             raise GateClosed(
                 f"{stage}/{period} needs {verdict.key}, which failed its checks ({verdict.suite}); "
                 f"`tickline status` says why. Mend what is above it and materialise it again"

@@ -35,3 +35,11 @@ class FirewallError(TicklineError):
 
 class GateClosed(TicklineError):
     """A check found an input wrong, so nothing may be made from it."""
+
+
+class OrderError(TicklineError):
+    """Something was said to have happened to an order, or to money, that cannot happen."""
+
+
+class BacktestError(TicklineError):
+    """A backtest could not be run: too little data, a window without sessions, or a strategy that failed."""

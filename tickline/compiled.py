@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba import njit
+from numba import njit, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import intrinsic
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -32,21 +33,33 @@ def twin(function: Callable[..., Any]) -> Any:
 
     Division by zero gives inf or NaN, as in numpy: no branch, and NaN is what "no value" looks like there.
     """
-    dispatcher = njit(nogil=True, error_model="numpy", forceinline=True)(function)
-    dispatcher._cache = _ByContent(function, code_sha256(function.__module__))
-    return dispatcher
+    return _kept(njit(nogil=True, error_model="numpy", forceinline=True)(function), code_sha256(function.__module__))
 
 
 def specialised(function: Callable[..., Any], content: str) -> Any:
     """A compiled closure, kept under a hash that stands for all it is made of."""
-    dispatcher = njit(nogil=True)(function)
-    dispatcher._cache = _ByContent(function, content)
+    return _kept(njit(nogil=True)(function), content)
+
+
+@intrinsic
+def borrowed(typing: Any, value: Any) -> Any:
+    """In compiled code: the same array, or tuple of such, without counting who refers to it, so that slices and calls in
+    a loop cost nothing. Only for what outlives its use, as a function's arguments do."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _uncounted(context, builder, signature.return_type, arguments[0])
+
+    return value(value), generate
+
+
+def _kept(dispatcher: Any, content: str) -> Any:
+    dispatcher._cache = _ByContent(dispatcher.py_func, content)
     return dispatcher
 
 
 @cache
 def code_sha256(module: str) -> str:
-    """The sha256 of a module's source and, transitively, of the modules of its top package that it imports."""
+    """The sha256 of a module's source and, transitively, of the modules of its top package and of Tickline it imports."""
     digest = hashlib.sha256()
     for name in sorted(_reached(module)):
         digest.update(name.encode() + b"\0" + _source(name))
@@ -66,6 +79,18 @@ class _ByContent(FunctionCache):
         return sig, codegen.magic_tuple(), self._content
 
 
+def _uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value=value)
+        array.meminfo = array.meminfo.type(None)
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for nth, part in enumerate(kind):
+            inner = _uncounted(context, builder, part, builder.extract_value(value, nth))
+            value = builder.insert_value(value, inner, nth)
+    return value
+
+
 def _reached(module: str) -> set[str]:
     reached: set[str] = set()
     waiting = [module]
@@ -79,23 +104,26 @@ def _reached(module: str) -> set[str]:
 
 @cache
 def _imports(module: str) -> tuple[str, ...]:
-    top = module.partition(".")[0]
-    named = {name for node in ast.walk(ast.parse(_source(module))) for name in _names(node)}
-    return tuple(sorted(name for name in named if name.partition(".")[0] == top and _is_module(name)))
+    followed = {module.partition(".")[0], __name__.partition(".")[0]}
+    named = {name for node in ast.walk(ast.parse(_source(module))) for name in _names(node, module)}
+    return tuple(sorted(name for name in named if name.partition(".")[0] in followed and _is_module(name)))
 
 
-def _names(node: ast.AST) -> Iterator[str]:
+def _names(node: ast.AST, module: str) -> Iterator[str]:
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
-        yield node.module
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        origin = _origin(module)
+        package = module if origin is not None and origin.name == "__init__.py" else module.rpartition(".")[0]
+        source = importlib.util.resolve_name("." * node.level + (node.module or ""), package or None)
+        yield source
+        yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
 def _is_module(name: str) -> bool:
     try:
         return _origin(name) is not None
-    except ModuleNotFoundError:
+    except (ModuleNotFoundError, ValueError):  # ValueError: the script that was started has no source to be found by
         return False
 
 

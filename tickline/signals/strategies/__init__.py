@@ -1,0 +1,1 @@
+"""The strategies Tickline ships, each a module that declares its STRATEGY."""

@@ -206,6 +206,148 @@ MARKETS = Schema(
     ("instrument", "ts_recv"),
 )
 
+# Money and sizes of orders and fills are exact. `input`, `input_period` and `input_row` name the row of the partition the
+# fill follows from: a bar, or a tick whose clean row names its raw one.
+_MONEY = pl.Decimal(38, 12)
+BACKTEST_RUN = Schema(
+    {
+        "strategy": pl.String(),
+        "mode": pl.String(),  # bar or tick
+        "parameters": pl.String(),  # JSON, of the run itself: chosen on the training sessions where there are any
+        "strategy_code": pl.String(),  # sha256 of its source and of what it stands on
+        "ts_from": NS,
+        "ts_to": NS,
+        "rows": pl.Int64(),  # bars or ticks it was shown
+        "orders": pl.Int64(),
+        "refused": pl.Int64(),
+        "fills": pl.Int64(),
+        "capital": _MONEY,
+        "cash": _MONEY,
+        "fees": _MONEY,
+        "charges": _MONEY,  # funding and borrowing
+        "equity": _MONEY,
+        "conserved": pl.Boolean(),  # capital + realised = cash + cost of positions + fees + charges, to the unit
+    },
+    ("strategy",),
+)
+BACKTEST_ORDERS = Schema(
+    {
+        "order": pl.Int64(),  # 0 for what never became one
+        "instrument": pl.String(),
+        "ts_sent": NS,
+        "side": pl.String(),
+        "kind": pl.String(),
+        "tif": pl.String(),
+        "size": _MONEY,
+        "filled": _MONEY,
+        "price": _MONEY,
+        "trigger": _MONEY,
+        "post_only": pl.Boolean(),
+        "reduce_only": pl.Boolean(),
+        "group": pl.Int64(),
+        "tag": pl.Int64(),
+        "status": pl.String(),
+        "reason": pl.String(),  # of a refusal
+    },
+    ("ts_sent", "order", "tag"),
+)
+BACKTEST_FILLS = Schema(
+    {
+        "ts": NS,
+        "order": pl.Int64(),
+        "instrument": pl.String(),
+        "session_date": pl.Date(),
+        "side": pl.String(),  # buy or sell
+        "price": _MONEY,
+        "size": _MONEY,
+        "fee": _MONEY,
+        "is_maker": pl.Boolean(),
+        "tag": pl.Int64(),
+        "input": pl.String(),
+        "input_period": pl.String(),
+        "input_row": pl.UInt32(),
+    },
+    ("ts", "order"),
+)
+BACKTEST_TRADES = Schema(
+    {
+        "instrument": pl.String(),
+        "side": pl.String(),  # long or short
+        "ts_entry": NS,
+        "ts_exit": NS,
+        "size": pl.Float64(),
+        "entry_price": pl.Float64(),
+        "exit_price": pl.Float64(),
+        "gross": pl.Float64(),
+        "fees": pl.Float64(),
+        "net": pl.Float64(),
+        "is_open": pl.Boolean(),  # still held at the end: its exit is the last price
+    },
+    ("ts_entry", "instrument", "ts_exit"),
+)
+BACKTEST_EQUITY = Schema(
+    {
+        "ts": NS,
+        "session_date": pl.Date(),
+        "equity": pl.Float64(),
+        "drawdown": pl.Float64(),  # share below the highest equity so far
+        "exposure": pl.Float64(),  # value of positions over equity, signed
+    },
+    ("ts",),
+)
+BACKTEST_FOLDS = Schema(
+    {
+        "trial": pl.Int64(),
+        "trial_id": pl.String(),  # sha256 of the parameters
+        "parameters": pl.String(),
+        "objective": pl.Float64(),
+        "sharpe": pl.Float64(),
+        "total_return": pl.Float64(),
+        "max_drawdown": pl.Float64(),
+        "trades": pl.Int64(),
+        "chosen": pl.Boolean(),
+        "failure": pl.String(),
+        "returns": pl.List(pl.Float64()),  # by session of the training window
+    },
+    ("trial",),
+)
+BACKTEST_SUMMARY = Schema(
+    {
+        "strategy": pl.String(),
+        "scope": pl.String(),  # the window's first test session, or `all`: every window one after the other
+        "sessions": pl.Int64(),
+        "trades": pl.Int64(),
+        "total_return": pl.Float64(),
+        "cagr": pl.Float64(),
+        "volatility": pl.Float64(),
+        "sharpe": pl.Float64(),
+        "sortino": pl.Float64(),
+        "calmar": pl.Float64(),
+        "max_drawdown": pl.Float64(),
+        "win_rate": pl.Float64(),
+        "profit_factor": pl.Float64(),
+        "expectancy": pl.Float64(),
+        "cost_share": pl.Float64(),  # fees over gross profit
+        "turnover": pl.Float64(),
+        "exposure": pl.Float64(),
+        "trials": pl.Int64(),
+        "deflated_sharpe": pl.Float64(),
+        "pbo": pl.Float64(),
+    },
+    ("strategy", "scope"),
+)
+
+BACKTESTS = {
+    "backtest_run": BACKTEST_RUN,
+    "backtest_orders": BACKTEST_ORDERS,
+    "backtest_fills": BACKTEST_FILLS,
+    "backtest_trades": BACKTEST_TRADES,
+    "backtest_equity": BACKTEST_EQUITY,
+    "backtest_folds": BACKTEST_FOLDS,
+    "backtest_summary": BACKTEST_SUMMARY,
+}
+"""What a backtest of one strategy over one window leaves."""
+
 CARRIED = frozenset(f"closing_{feed}" for feed in Feed)
 """The datasets a day hands on to the next."""
 
@@ -228,5 +370,6 @@ DATASETS: dict[str, Schema] = (
     | {f"closing_{feed}": CLOSING[feed] for feed in Feed}
     | {f"bars_{timeframe}": BARS for timeframe in TIMEFRAMES}
     | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS}
+    | BACKTESTS
 )
 """Every dataset of the lake by name."""

@@ -1,0 +1,465 @@
+"""Bar mode: a strategy over bars, its orders matched against what each bar says of the prices inside it.
+
+The conventions, in the order they apply to the bars that close at one time, of all instruments together:
+
+1. At the open, cancels and expiries that came due take effect; orders that arrived meanwhile begin to work. An order
+   takes part in the first bar that opens at or after its arrival.
+2. At the open, market orders trade at the open. Stops whose trigger the open has passed trade at the open, which is
+   worse than the trigger. Resting limits and take-profits the open has passed trade at the open, which is better. What
+   trades at once or not at all has this open alone.
+3. Within the bar, stops come first (a bar does not say in which order it saw its prices; this is the worse one), at
+   their trigger; then limits and take-profits, at their price. What a fill at the open asked for takes part, but what
+   can only trade at an open waits for the next, and so does a stop-limit that was triggered here.
+4. At the close, what was due before it is charged and the positions are marked; where equity no longer covers their
+   maintenance margin, they are closed at the close. Then the strategy sees the bars. With `at_close`, market orders it
+   asks for on them trade at their close.
+
+Buys look at the asks and sells at the bids where the bars have quotes, at trades where not. What takes pays slippage
+and impact, also beyond the bar's range.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from tickline.backtest.matching import Fee, Seat, end, is_full, lapse, reject, take_in, tradable, trade
+from tickline.backtest.telling import teller
+from tickline.compiled import borrowed, inlined, kernel
+from tickline.execution.accounting import charge, mark
+from tickline.execution.orders import Happening, Refusal, Status, happen, is_over, remaining, sweep
+from tickline.signals.desk import NEVER, Flag, Floats, Ints, Kind, Record, Records, TimeInForce, market
+
+PRICES = np.dtype([(name, np.int64) for name in ("open", "high", "low", "close")])
+BAR = np.dtype(
+    [
+        *((name, np.int64) for name in ("ts_open", "ts_close", "instrument", "mark")),
+        *(("ask", PRICES), ("bid", PRICES)),
+        ("volume", np.float64),
+    ]
+)
+"""What orders are matched against: times in UTC ns, prices in ticks; asks are what buys pay, bids what sells get."""
+
+
+class Bars(NamedTuple):
+    """Bars in the order they become known: by close, of one close the longer ones first.
+
+    Row by row: the EVENT the strategy is shown, the BAR its orders meet (those of stream 0 are matched), and a column
+    for each declared signal.
+    """
+
+    events: Records
+    bars: Records
+    signals: Floats
+
+
+class Charges(NamedTuple):
+    """What positions pay as time passes: at a time (UTC ns) a rate in parts per billion, positive where longs pay; of
+    short positions alone where `shorts` is set, which then pay it."""
+
+    ts: Ints
+    instrument: Ints
+    rate: Ints
+    shorts: Ints
+
+
+class Rows(NamedTuple):
+    """Rows of bars that close at one time: from `first` to before `end`."""
+
+    first: int
+    end: int
+
+
+class Place(NamedTuple):
+    """Where orders trade: one VENUE of assumptions, and what positions pay there."""
+
+    venue: Record
+    charges: Charges
+
+
+def build(on_event: Any) -> Callable[..., int]:
+    """The bar engine around a compiled strategy: `run(parameters, memory, seat, place, bars, track, first)`.
+
+    It runs the bars from row `first` on, writes the account's equity and cash after each, in units, to the rows of
+    `track` where that has any, and returns the row after the last it ran, which comes before the end where the log is full.
+    """
+    tell, react = teller(on_event), inlined(on_event.py_func)
+
+    @njit(nogil=True)
+    def match(parameters: Any, memory: Floats, seat: Seat, venue: Record, bars: Bars, rows: Rows) -> None:
+        """Match the working orders against the bars of one close; what is asked on fills at their opens takes part in
+        the rest of them, unless something later was known by then."""
+        ts = bars.events[rows.first - 1].ts if rows.first > 0 else 0
+        for row in range(rows.first, rows.end):
+            if bars.events[row].stream == 0:
+                seat.log.tally.row = row
+                match_open(seat, venue, bars.bars[row])
+                ts = max(ts, bars.bars[row].ts_open)
+        if tell(parameters, memory, seat, ts):
+            take_in(seat, venue, ts)
+            for row in range(rows.first, rows.end):
+                if bars.events[row].stream == 0:
+                    arrive(seat, bars.bars[row], False)
+        for row in range(rows.first, rows.end):
+            if bars.events[row].stream == 0:
+                seat.log.tally.row = row
+                match_within(seat, venue, bars.bars[row])
+
+    @njit(nogil=True)
+    def match_last(parameters: Any, memory: Floats, seat: Seat, venue: Record, bars: Bars, rows: Rows) -> None:
+        """Trade what was just asked for at the bars' closes."""
+        for row in range(rows.first, rows.end):
+            if bars.events[row].stream == 0:
+                seat.log.tally.row = row
+                match_close(seat, venue, bars.bars[row])
+        ts = bars.events[rows.first].ts
+        if tell(parameters, memory, seat, ts):
+            take_in(seat, venue, ts)
+
+    def run(
+        parameters: Any, memory: Floats, seat: Seat, place: Place, bars: Bars, track: Ints, first: int
+    ) -> int:
+        memory, seat, place, bars, track = borrowed((memory, seat, place, bars, track))
+        desk, venue, tally = seat.desk, place.venue, seat.log.tally
+        is_plain = desk.listed == 1 and not venue.at_close and not venue.costs[0].maintenance
+        rows, is_quiet, due = Rows(first, first), False, next_due(place.charges, tally)
+        for row in range(first, bars.events.size):
+            if not is_quiet and is_full(seat.log):
+                return row
+            event, bar = bars.events[row], bars.bars[row]
+            if row == rows.end and is_quiet and event.stream == 0 and event.ts <= due and not stirs(desk, bar):
+                # Most bars: of the only instrument, with nothing to do before the strategy sees them.
+                rows = Rows(row, row + 1)
+                mark(desk, bar.instrument, bar.mark)
+            elif row == rows.end:
+                rows = Rows(row, end_of_close(bars.events, row))
+                seat.event.session_close = event.session_close
+                if not is_idle(seat, bars, rows):
+                    match(parameters, memory, seat, venue, bars, rows)
+                elif venue.at_close:
+                    give_room(seat, venue, bars, rows)
+                tally.ts = event.ts
+                if event.ts > due:
+                    pay(seat, place.charges, event.ts)
+                    due = next_due(place.charges, tally)
+                for nth in range(row, rows.end):
+                    if bars.events[nth].stream == 0:
+                        mark(desk, bars.bars[nth].instrument, bars.bars[nth].mark)
+                if venue.costs[0].maintenance and is_called(desk, venue):
+                    close_out(seat, venue, bars, rows)
+                if is_news(tally) and tell(parameters, memory, seat, event.ts):
+                    take_in(seat, venue, event.ts + venue.order_latency)
+                is_quiet = is_plain and not is_news(tally)
+            for nth in range(bars.signals.shape[1]):
+                desk.signals[nth] = bars.signals[row, nth]
+            react(parameters, memory, event, desk)
+            if desk.asked:
+                seat.event.ts, seat.event.session_close = event.ts, event.session_close
+                take_in(seat, venue, event.ts + venue.order_latency)
+                is_quiet = False
+            if venue.at_close and desk.working and row == rows.end - 1:
+                match_last(parameters, memory, seat, venue, bars, rows)
+            if track.shape[0]:
+                track[row, 0], track[row, 1] = desk.equity, desk.cash
+        if first < bars.events.size:
+            tally.ts = bars.events[bars.events.size - 1].ts
+        return bars.events.size
+
+    return run
+
+
+@inlined
+def end_of_close(events: Records, row: int) -> int:
+    """The row after the last that closes when this one does."""
+    end = row + 1
+    while end < events.size and events[end].ts == events[row].ts:
+        end += 1
+    return end
+
+
+@inlined
+def is_news(tally: Record) -> bool:
+    """Whether something traded or ended that the strategy was not told of."""
+    return tally.told_fills < tally.fills or tally.told_ended < tally.ended
+
+
+@inlined
+def is_idle(seat: Seat, bars: Bars, rows: Rows) -> bool:
+    """Whether to match the bars of one close would change nothing: there is nothing to tell, and they stir no order."""
+    if is_news(seat.log.tally):
+        return False
+    if seat.desk.working:
+        for row in range(rows.first, rows.end):
+            if bars.events[row].stream == 0 and stirs(seat.desk, bars.bars[row]):
+                return False
+    return True
+
+
+@inlined
+def stirs(desk: Record, bar: Record) -> bool:
+    """Whether anything may happen to any order in a bar: a cancel, expiry or arrival is due by its open, or one of its
+    prices reaches it."""
+    for nth in range(desk.working):
+        order = desk.orders[nth]
+        is_due = order.ts_cancel <= bar.ts_open or order.expires <= bar.ts_open
+        if is_due or (order.instrument == bar.instrument and _may_trade(order, bar)):
+            return True
+    return False
+
+
+@kernel
+def close_out(seat: Seat, venue: Record, bars: Bars, rows: Rows) -> None:
+    """Close the positions of the instruments that have bars."""
+    for row in range(rows.first, rows.end):
+        if bars.events[row].stream == 0:
+            seat.log.tally.row = row
+            liquidate(seat, venue, bars.bars[row])
+
+
+@inlined
+def next_due(charges: Charges, tally: Record) -> int:
+    """When the next charge is made (UTC ns)."""
+    return charges.ts[tally.charged] if tally.charged < charges.ts.size else NEVER
+
+
+@kernel
+def pay(seat: Seat, charges: Charges, ts: int) -> None:
+    """Charge what came due before a time (UTC ns)."""
+    tally = seat.log.tally
+    while tally.charged < charges.ts.size and charges.ts[tally.charged] < ts:
+        nth = tally.charged
+        instrument = charges.instrument[nth]
+        if not charges.shorts[nth]:
+            charge(seat.desk, instrument, charges.rate[nth])
+        elif seat.desk.positions[instrument].lots < 0:
+            charge(seat.desk, instrument, -charges.rate[nth])
+        tally.charged += 1
+
+
+@kernel
+def give_room(seat: Seat, venue: Record, bars: Bars, rows: Rows) -> None:
+    """Let orders have their share of each bar's volume."""
+    for row in range(rows.first, rows.end):
+        if bars.events[row].stream == 0:
+            _give_room(seat, venue, bars.bars[row])
+
+
+@kernel
+def arrive(seat: Seat, bar: Record, at_open: bool) -> None:
+    """Let the orders that arrived by a bar's open work. Those that are asked for on fills at the open, and trade at an
+    open or not at all, wait for the next."""
+    for nth in range(seat.desk.working):
+        order = seat.desk.orders[nth]
+        if (
+            order.status != Status.SENT
+            or order.instrument != bar.instrument
+            or order.ts_effective > bar.ts_open
+            or (not at_open and (order.kind == Kind.MARKET or order.tif == TimeInForce.IOC))
+        ):
+            continue
+        if order.flags & Flag.POST_ONLY and _passed(order, _side(order, bar).open):
+            reject(seat.desk, seat.log, order, Refusal.WOULD_TAKE)
+        else:
+            happen(order, Happening.ACCEPT)
+            order.ts_effective = bar.ts_open  # while nothing was quoted it stood nowhere
+
+
+@kernel
+def match_open(seat: Seat, venue: Record, bar: Record) -> None:
+    """Let what came due take effect, and trade what trades at a bar's open."""
+    seat.log.tally.ts = bar.ts_open
+    _give_room(seat, venue, bar)
+    lapse(seat.desk, seat.log, bar.ts_open)
+    arrive(seat, bar, True)
+    for nth in range(seat.desk.working):
+        order = seat.desk.orders[nth]
+        if not _works(order, bar):
+            continue
+        price = _side(order, bar).open
+        if _waits(order) and _sets_off(order, price, price):
+            order.triggered = bar.ts_open
+        if _is_limit(order):
+            is_only_touched = venue.through and price == order.price and _rested(order, bar, price)
+            if _passed(order, price) and not is_only_touched:
+                _fill(seat, venue, bar, order, price)
+        elif not _waits(order):
+            _take(seat, venue, bar, order, price)
+        if order.tif == TimeInForce.IOC and not is_over(order):
+            end(seat.desk, seat.log, order, Happening.CANCEL)
+    sweep(seat.desk)
+
+
+@kernel
+def match_within(seat: Seat, venue: Record, bar: Record) -> None:
+    """Trade what a bar's prices reach after its open; what arrived later than that may find it reached already."""
+    # When within the bar, it does not say: by its close.
+    seat.log.tally.ts = bar.ts_close
+    for nth in range(seat.desk.working):
+        order = seat.desk.orders[nth]
+        side = _side(order, bar)
+        if order.kind == Kind.TAKE_PROFIT or not _works(order, bar) or not _waits(order):
+            continue
+        if _sets_off(order, side.high, side.low):
+            # A stop-limit may trade from the next bar on: where the price went after the trigger, the bar does not say.
+            order.triggered = bar.ts_close
+            if order.kind == Kind.STOP:
+                _take(seat, venue, bar, order, side.open if _sets_off(order, side.open, side.open) else order.trigger)
+    for nth in range(seat.desk.working):
+        order = seat.desk.orders[nth]
+        side = _side(order, bar)
+        if not _works(order, bar) or order.triggered == bar.ts_close:
+            continue
+        if order.kind == Kind.TAKE_PROFIT and _waits(order) and _sets_off(order, side.high, side.low):
+            order.triggered = bar.ts_close
+            _take(seat, venue, bar, order, side.open if _sets_off(order, side.open, side.open) else order.trigger)
+        elif _is_limit(order):
+            best = side.low if order.lots > 0 else side.high
+            if _passed(order, best) and not (venue.through and best == order.price):
+                _fill(seat, venue, bar, order, side.open if _passed(order, side.open) else order.price)
+    sweep(seat.desk)
+
+
+@kernel
+def match_close(seat: Seat, venue: Record, bar: Record) -> None:
+    """Trade the market orders that were just sent at this bar's close."""
+    for nth in range(seat.desk.working):
+        order = seat.desk.orders[nth]
+        is_new = order.status == Status.SENT and order.ts_sent == bar.ts_close
+        if is_new and order.kind == Kind.MARKET and order.instrument == bar.instrument:
+            happen(order, Happening.ACCEPT)
+            order.ts_effective = bar.ts_close
+            _take(seat, venue, bar, order, _side(order, bar).close)
+    sweep(seat.desk)
+    mark(seat.desk, bar.instrument, bar.mark)
+
+
+@kernel
+def is_called(desk: Record, venue: Record) -> bool:
+    """Whether equity does not cover the maintenance margin of all positions."""
+    needed = 0.0
+    for nth in range(desk.listed):
+        position = desk.positions[nth]
+        worth = float(abs(position.lots)) * float(position.mark) * float(desk.instruments[nth].tick_value)
+        needed += worth * float(venue.costs[nth].maintenance) / 1e9
+    return float(desk.equity) < needed
+
+
+@kernel
+def liquidate(seat: Seat, venue: Record, bar: Record) -> None:
+    """Close an instrument's position at the bar's close, whatever its volume."""
+    desk, instrument = seat.desk, bar.instrument
+    lots, working = desk.positions[instrument].lots, desk.working
+    if lots == 0:
+        return
+    market(desk, instrument, -lots).flags = Flag.REDUCE_ONLY
+    seat.event.ts = bar.ts_close
+    take_in(seat, venue, bar.ts_close)
+    if desk.working > working:
+        order = desk.orders[working]
+        happen(order, Happening.ACCEPT)
+        seat.log.tally.room[instrument] = np.inf
+        _take(seat, venue, bar, order, _side(order, bar).close)
+        seat.log.tally.room[instrument] = 0.0
+        sweep(desk)
+
+
+@kernel
+def _give_room(seat: Seat, venue: Record, bar: Record) -> None:
+    room = np.inf
+    if venue.participation < 1.0:
+        traded = bar.volume / seat.desk.instruments[bar.instrument].lot_size
+        room = np.floor(traded * venue.participation + 1e-9)
+    seat.log.tally.room[bar.instrument] = room
+
+
+@kernel
+def _may_trade(order: Record, bar: Record) -> bool:
+    """Whether an order of a bar's instrument may begin to work, be triggered, trade or end in it."""
+    if order.status == Status.SENT:
+        return order.ts_effective <= bar.ts_open
+    side = _side(order, bar)
+    if _waits(order):
+        return order.tif == TimeInForce.IOC or _sets_off(order, side.high, side.low)
+    if _is_limit(order):
+        return order.tif == TimeInForce.IOC or _passed(order, side.low if order.lots > 0 else side.high)
+    return True
+
+
+@kernel
+def _works(order: Record, bar: Record) -> bool:
+    working = order.status == Status.WORKING or order.status == Status.PARTLY_FILLED
+    return working and order.instrument == bar.instrument
+
+
+@kernel
+def _waits(order: Record) -> bool:
+    """Whether an order waits to be triggered."""
+    return order.kind >= Kind.STOP and not order.triggered
+
+
+@kernel
+def _is_limit(order: Record) -> bool:
+    """Whether an order trades at its price or better: from the first, or since it was triggered."""
+    return order.kind == Kind.LIMIT or (order.kind == Kind.STOP_LIMIT and order.triggered != 0)
+
+
+@kernel
+def _side(order: Record, bar: Record) -> Record:
+    return bar.ask if order.lots > 0 else bar.bid
+
+
+@kernel
+def _sets_off(order: Record, high: int, low: int) -> bool:
+    """Whether prices between these reach the trigger of a stop or a take-profit."""
+    rises = (order.lots > 0) == (order.kind != Kind.TAKE_PROFIT)
+    return high >= order.trigger if rises else low <= order.trigger
+
+
+@kernel
+def _passed(order: Record, price: int) -> bool:
+    """Whether a price is as good as a limit asks for."""
+    return _is_limit(order) and (price <= order.price if order.lots > 0 else price >= order.price)
+
+
+@kernel
+def _rested(order: Record, bar: Record, price: int) -> bool:
+    """Whether an order that trades at a price made it: it stood there before, or the market came to it."""
+    return max(order.ts_effective, order.triggered) < bar.ts_open or price != _side(order, bar).open
+
+
+@kernel
+def _take(seat: Seat, venue: Record, bar: Record, order: Record, price: int) -> None:
+    """Trade what is left of an order against the market: slippage and impact move the price against it."""
+    lots = _at_most(seat, order)
+    if lots:
+        cost = venue.costs[order.instrument]
+        share = cost.slippage / 1e9
+        if cost.impact > 0.0 and bar.volume > 0.0:
+            size = abs(tradable(seat.desk, order, lots)) * seat.desk.instruments[order.instrument].lot_size
+            share += cost.impact / 1e9 * np.sqrt(size / bar.volume)
+        worse = cost.slippage_ticks + int(np.ceil(price * share - 1e-9))
+        price = price + worse if lots > 0 else max(price - worse, 1)
+        seat.log.tally.room[order.instrument] -= abs(trade(seat, order, lots, price, Fee(cost.taker, 0)))
+
+
+@kernel
+def _fill(seat: Seat, venue: Record, bar: Record, order: Record, price: int) -> None:
+    """Trade what is left of an order at its own or a better price; it made that price where it had rested."""
+    lots = _at_most(seat, order)
+    if lots:
+        cost = venue.costs[order.instrument]
+        rested = _rested(order, bar, price)
+        if order.flags & Flag.POST_ONLY and not rested:
+            end(seat.desk, seat.log, order, Happening.CANCEL)
+            return
+        fee = Fee(cost.maker, 1) if rested else Fee(cost.taker, 0)
+        seat.log.tally.room[order.instrument] -= abs(trade(seat, order, lots, price, fee))
+
+
+@kernel
+def _at_most(seat: Seat, order: Record) -> int:
+    lots, room = remaining(order), seat.log.tally.room[order.instrument]
+    if abs(lots) <= room:
+        return lots
+    return int(room) if lots > 0 else -int(room)

@@ -1,0 +1,157 @@
+"""A strategy as configuration declares it: what it trades, with which parameters, over which windows, and what it must
+show before anybody may trade it."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from tickline.backtest.assumptions import Assumptions
+from tickline.backtest.search import Method
+from tickline.backtest.space import Space, space_of
+from tickline.errors import ConfigError
+from tickline.reference.loading import load_yaml
+from tickline.reference.models import Declared, FiniteFloat, Name, Symbol, Venue
+from tickline.signals.strategy import Parameters, Strategy, load_strategy
+
+Sessions = Annotated[int, Field(ge=1, le=10_000)]
+Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+Setting = bool | int | FiniteFloat
+
+
+class WalkForward(Declared):
+    """How sessions are cut into windows: each trains on `train` sessions (from the first on where `anchored`), leaves
+    out `gap`, and is tested on the `test` after them; the next begins `test` later. `train` may be 0 where nothing is
+    searched: the sessions before a test are then only there to warm up on, `warmup` of them."""
+
+    test: Sessions
+    train: Annotated[int, Field(ge=0, le=10_000)] = 0
+    gap: Annotated[int, Field(ge=0, le=1_000)] = 0
+    anchored: bool = False
+    warmup: Annotated[int, Field(ge=0, le=1_000)] = 0
+
+
+class Search(Declared):
+    """Which parameters are searched on each window's training sessions, within what, and how.
+
+    The trial with the highest Sharpe ratio over the training is chosen, of those with at least `min_trades`.
+    """
+
+    space: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    method: Method = Method.GRID
+    trials: Annotated[int, Field(ge=2, le=100_000)] = 1_000
+    batch: Annotated[int, Field(ge=1, le=10_000)] = 64
+    seed: int = 1
+    min_trades: Annotated[int, Field(ge=0)] = 10
+
+
+class Gates(Declared):
+    """What the stitched tests of all windows must show; `approval_sharpe` before a person may approve it."""
+
+    sharpe: FiniteFloat = 1.0
+    approval_sharpe: FiniteFloat = 1.5
+    max_drawdown: Annotated[float, Field(ge=0, le=1)] = 0.05
+    win_rate: Annotated[float, Field(ge=0, le=1)] = 0.4
+    min_trades: Annotated[int, Field(ge=0)] = 30
+    cost_share: Annotated[float, Field(ge=0)] = 0.5
+    pbo: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class StrategySpec(Declared):
+    """One strategy on one venue. `module` declares its STRATEGY; `timeframes` are its streams', the first is traded on.
+
+    `parameters` are those that differ from the strategy's defaults, `capital` is in the currency the instruments are
+    quoted in. A run of one window may take `minutes` and `memory_gb` at most.
+    """
+
+    name: Name
+    description: str = ""
+    owner: str = "team:research"
+    module: str
+    venue: Name
+    instruments: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=16)]
+    mode: Literal["bar", "tick"] = "bar"
+    timeframes: Annotated[tuple[Timeframe, ...], Field(min_length=1, max_length=8)] = ("1m",)
+    capital: Annotated[Decimal, Field(gt=0, le=Decimal("1e10"), allow_inf_nan=False)] = Decimal(100_000)
+    parameters: dict[str, Setting] = Field(default={})
+    assumptions: Assumptions = Assumptions()
+    windows: WalkForward
+    search: Search | None = None
+    gates: Gates = Gates()
+    minutes: Annotated[float, Field(gt=0, le=1_440)] = 30
+    memory_gb: Annotated[float, Field(gt=0, le=1_024)] = 8
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "StrategySpec":
+        if self.search is not None and self.windows.train == 0:
+            raise ValueError("a search needs sessions to train on: set windows.train")
+        if len(set(self.instruments)) < len(self.instruments):
+            raise ValueError("an instrument is named twice")
+        return self
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy its module declares. Raises ConfigError where there is none."""
+        return load_strategy(self.module)
+
+    def chosen(self, values: Mapping[str, Setting] | None = None) -> Parameters:
+        """The strategy's parameters: the defaults, what the configuration says, and these values over both.
+
+        Raises ConfigError where one is out of bounds.
+        """
+        return self.strategy.chosen({**self.parameters, **(values or {})})
+
+    @property
+    def space(self) -> Space:
+        """What is searched over. Raises ConfigError where it leaves the strategy's own bounds."""
+        return space_of(self.strategy.parameters, self.search.space if self.search is not None else {})
+
+
+def load_strategies(folder: Path, venues: Mapping[str, Venue]) -> dict[str, StrategySpec]:
+    """Every `NAME.yaml` in a folder as a strategy, sorted by name; none where there is no such folder.
+
+    Raises ConfigError, listing the problems of all files: one does not load, contradicts the venues, or asks of its
+    strategy what that does not offer.
+    """
+    found: dict[str, StrategySpec] = {}
+    problems: list[str] = []
+    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+        try:
+            spec = load_yaml(path, StrategySpec)
+            _require_sound(path, spec, venues)
+            found[spec.name] = spec
+        except ConfigError as error:
+            problems.append(str(error) if str(error).startswith(str(path)) else f"{path}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return found
+
+
+def _require_sound(path: Path, spec: StrategySpec, venues: Mapping[str, Venue]) -> None:
+    if path.name != f"{spec.name}.yaml":
+        raise ConfigError(
+            f"name: a strategy's file is called after it (got {path.name!r}, expected '{spec.name}.yaml')"
+        )
+    if spec.name in venues:
+        raise ConfigError(f"name: {spec.name!r} is a venue's; partitions are told apart by these names")
+    if spec.venue not in venues:
+        raise ConfigError(f"venue: no venue {spec.venue!r} is declared; there are {', '.join(venues)}")
+    listed = {instrument.name for instrument in venues[spec.venue].instruments}
+    unknown = [name for name in spec.instruments if name not in listed]
+    if unknown:
+        raise ConfigError(
+            f"instruments: {spec.venue} does not list {', '.join(unknown)}; it lists {', '.join(sorted(listed))}"
+        )
+    strategy = spec.strategy
+    if len(spec.instruments) != strategy.instruments:
+        raise ConfigError(f"instruments: {strategy.name} trades {strategy.instruments} (got {len(spec.instruments)})")
+    if spec.mode == "bar" and len(spec.timeframes) != len(strategy.streams):
+        wanted = ", ".join(strategy.streams)
+        raise ConfigError(
+            f"timeframes: {strategy.name} listens to {wanted}: give one for each (got {len(spec.timeframes)})"
+        )
+    spec.chosen()
+    if spec.search is not None:
+        _ = spec.space

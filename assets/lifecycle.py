@@ -4,7 +4,7 @@ A run over a range does each period by itself: one that fails leaves the others 
 `tickline/fill` builds only what is missing or stale, whatever range it spans, so any set of holes is one run.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import dagster as dg
@@ -16,7 +16,6 @@ from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 from assets.preview import metadata_of
 from expectations.checks import judge_partitions, judged_by
 from expectations.evaluate import Outcome
-from expectations.suites import SUITES
 from orchestration.partitions import mapping, partitions_of
 from orchestration.resources import LakeResource
 from tickline.errors import TicklineError
@@ -49,6 +48,15 @@ class Look:
     describe: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """Who answers for some partitions, and how they are judged: by which suites, and the judging itself."""
+
+    owner: str
+    suites: Suites
+    judge: Callable[[Lake, Iterable[Publication]], Mapping[PartitionKey, Outcome]]
+
+
 @dataclass(slots=True)
 class Made:
     """What a run made so far."""
@@ -70,17 +78,21 @@ def step_of(stage: Stage) -> str:
 def assets_of(graph: Sequence[Stage], venue: Venue, names: Sequence[str], look: Look) -> list[dg.AssetsDefinition]:
     """The assets of those of a venue's stages that are named, in the graph's order."""
     of_venue = [stage for stage in graph if stage.venue == venue.name]
-    return [stage_asset(stage, venue, of_venue, look) for stage in of_venue if stage.name in names]
+    judge = Judge(venue.owner, judged_by([venue]), lambda lake, published: judge_partitions(lake, venue, published))
+    return [stage_asset(stage, judge, of_venue, look) for stage in of_venue if stage.name in names]
 
 
-def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Look) -> dg.AssetsDefinition:
-    """The assets of one stage: a spec for each dataset, a blocking check for each that has a suite."""
+def stage_asset(stage: Stage, judge: Judge, others: Sequence[Stage], look: Look) -> dg.AssetsDefinition:
+    """The assets of one stage: a spec for each dataset, a blocking check for each that has a suite.
+
+    What it stands on is looked for among the `others`.
+    """
     partitions = partitions_of(stage)
     deps = [
         dg.AssetDep(asset_key(above.venue, dataset), partition_mapping=mapping(stage, above))
-        for above in of_venue
+        for above in others
         for dataset in above.datasets
-        if dataset in _needed(stage)
+        if (above.venue, dataset) in _needed(stage)
     ]
     specs = [
         dg.AssetSpec(
@@ -89,7 +101,7 @@ def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Loo
             description=look.describe[dataset],
             group_name=look.group,
             kinds=set(look.kinds),
-            owners=[venue.owner],
+            owners=[judge.owner],
             code_version=f"{stage.code[:16]}-{stage.config_sha256[:16]}",
             partitions_def=partitions,
             tags={"venue": stage.venue, "stage": stage.name},
@@ -105,7 +117,7 @@ def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Loo
             partitions_def=partitions,
         )
         for dataset in stage.datasets
-        if dataset in SUITES
+        if (stage.venue, dataset) in judge.suites
     ]
 
     @dg.multi_asset(
@@ -117,17 +129,17 @@ def stage_asset(stage: Stage, venue: Venue, of_venue: Sequence[Stage], look: Loo
         op_tags={"dagster/max_runtime": "3600"},
     )
     def _asset(context: dg.AssetExecutionContext, lake: LakeResource) -> Iterator[object]:
-        yield from run_stage(context, lake.open(), stage, venue)
+        yield from run_stage(context, lake.open(), stage, judge)
 
     return _asset
 
 
-def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, venue: Venue) -> Iterator[object]:
+def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, judge: Judge) -> Iterator[object]:
     """Build, judge and report the periods of this run."""
     periods = list(context.partition_keys) if context.has_partition_key_range or context.has_partition_key else [WHOLE]
     filling = FILL_TAG in context.run.tags
-    made = _make(context, lake, stage, periods, suites=judged_by([venue]) if filling else None)
-    outcomes = judge_partitions(lake, venue, made.published.values())
+    made = _make(context, lake, stage, periods, suites=judge.suites if filling else None)
+    outcomes = judge.judge(lake, made.published.values())
     if len(periods) == 1 and not filling and not made.failed:
         yield from _results(stage, lake, made, outcomes)
         return
@@ -143,7 +155,7 @@ def run_stage(context: dg.AssetExecutionContext, lake: Lake, stage: Stage, venue
             metadata={period: str(error) for period, error in made.failed.items()},
             allow_retries=False,
         ) from error
-    yield from _summary(stage, outcomes)
+    yield from _summary(stage, judge, outcomes)
 
 
 def _make(
@@ -206,12 +218,14 @@ def _events(
             )
 
 
-def _summary(stage: Stage, outcomes: Mapping[PartitionKey, Outcome]) -> Iterator[dg.AssetCheckResult | dg.Output[None]]:
+def _summary(
+    stage: Stage, judge: Judge, outcomes: Mapping[PartitionKey, Outcome]
+) -> Iterator[dg.AssetCheckResult | dg.Output[None]]:
     # Red partitions of a range are WARN here: the run goes on for the green ones, and whatever reads a red one is
     # refused by its verdict, in this run and every later one.
     for dataset in stage.datasets:
         yield dg.Output(None, output_name=f"{stage.venue}__{dataset}", metadata=REPORTED)
-        if dataset in SUITES:
+        if (stage.venue, dataset) in judge.suites:
             red = [key.period for key, outcome in outcomes.items() if key.dataset == dataset and not outcome.passed]
             judged = sum(key.dataset == dataset for key in outcomes)
             yield dg.AssetCheckResult(
@@ -244,7 +258,7 @@ def _findings(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _needed(stage: Stage) -> set[str]:
+def _needed(stage: Stage) -> set[tuple[str, str]]:
     # What a stage left itself the day before is no dependency to Dagster: of assets made together of which one depends
     # on an earlier partition of its own, its automation asks for that partition too, each time (1.13).
-    return {need.key.dataset for period in stage.periods[:1] for need in stage.needs_above(period)}
+    return {(need.key.venue, need.key.dataset) for period in stage.periods[:1] for need in stage.needs_above(period)}

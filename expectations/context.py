@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tickline.lake.keys import PartitionKey
-from tickline.lake.schemas import CARRIED, DATASETS, INSTRUMENTS, SESSIONS, Schema
+from tickline.lake.schemas import BACKTESTS, CARRIED, DATASETS, INSTRUMENTS, SESSIONS, Schema
 
 KPI_DATA_QUALITY = "kpi_data_quality_daily"
 
 JUDGED: dict[str, Schema] = {
-    name: schema for name, schema in DATASETS.items() if name not in CARRIED and not name.startswith("gaps_")
+    name: schema
+    for name, schema in DATASETS.items()
+    if name not in CARRIED and name not in BACKTESTS and not name.startswith("gaps_")
 } | {
     KPI_DATA_QUALITY: Schema(
         {
@@ -36,7 +38,7 @@ JUDGED: dict[str, Schema] = {
         ("venue", "day"),
     )
 }
-"""Every dataset that has a suite, with the columns it must have."""
+"""Every dataset of a venue that has a suite, with the columns it must have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import orjson
 
 from expectations.context import JUDGED, KPI_DATA_QUALITY
 from expectations.profiles import PARTITION, SUBJECT, code_version
+from tickline.lake.schemas import DATASETS
 
 
 class Severity(StrEnum):
@@ -48,7 +49,7 @@ class Suite:
     @property
     def hash(self) -> str:
         """The sha256 of everything that decides an outcome: expectations, declared columns and measuring code."""
-        schema = JUDGED[self.dataset]
+        schema = JUDGED[self.dataset] if self.dataset in JUDGED else DATASETS[self.dataset]
         content = {
             "dataset": self.dataset,
             "columns": {name: str(dtype) for name, dtype in schema.columns.items()},
@@ -60,12 +61,13 @@ class Suite:
         return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def _partition(name: str, why: str) -> Expectation:
+def of_partition(name: str, why: str) -> Expectation:
+    """An expectation of the partition as a whole."""
     return Expectation(name, why, (PARTITION,))
 
 
 _PRESENT = (
-    _partition("schema_differences", "Columns and types are exactly the declared ones"),
+    of_partition("schema_differences", "Columns and types are exactly the declared ones"),
     Expectation("rows_short", "As many rows as a day with a session must have"),
 )
 _SORTED = Expectation("out_of_order", "Rows stand in the dataset's sort order")
@@ -77,12 +79,12 @@ _LISTED = Expectation("unknown_instruments", "Every instrument is one the venue 
 _UNIQUE = Expectation("duplicates", "No key stands twice")
 _NOT_CROSSED = Expectation("crossed", "No bid stands above its ask")
 _OF_DAY = Expectation("outside_day", "Every row belongs to the partition's day")
-_ONCE = _partition("repeated_rows", "No raw row came out twice")
+_ONCE = of_partition("repeated_rows", "No raw row came out twice")
 
 _RAW = (
     *_PRESENT,
     _SORTED,
-    _partition("blank_columns", "No column a feed lives by is null or NaN throughout"),
+    of_partition("blank_columns", "No column a feed lives by is null or NaN throughout"),
 )
 
 _CLEAN = (
@@ -95,8 +97,10 @@ _CLEAN = (
     _LISTED,
     _OF_DAY,
     _ONCE,
-    _partition("unreconciled", "Raw rows are clean and quarantined rows, no more and no fewer"),
-    replace(_partition("clean_ratio_short", "Nearly every row that is no duplicate is clean"), severity=Severity.WARN),
+    of_partition("unreconciled", "Raw rows are clean and quarantined rows, no more and no fewer"),
+    replace(
+        of_partition("clean_ratio_short", "Nearly every row that is no duplicate is clean"), severity=Severity.WARN
+    ),
 )
 _IN_SESSION = Expectation("outside_session", "Every row falls in a session of its instrument")
 _SIDES = Expectation("unknown_sides", "Sides and kinds are among the known ones")

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from assets.backtests import backtest_assets
 from assets.bars import bar_assets
 from assets.clean import clean_assets
 from assets.marts import mart_assets, mart_partitions
@@ -32,9 +33,12 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
         for make in (reference_assets, raw_assets, clean_assets, bar_assets)
         for asset in make(graph, venue)
     ]
+    backtests = [asset for spec in universe.strategies.values() for asset in backtest_assets(graph, spec)]
     raw = [stage for stage in graph if stage.sources]
     return dg.Definitions(
-        assets=with_policies([*assets, mart_assets(graph), *retention_assets(universe.retention)], universe),
+        assets=with_policies(
+            [*assets, *backtests, mart_assets(graph), *retention_assets(universe.retention)], universe
+        ),
         schedules=schedules(mart_partitions(graph)),
         sensors=[new_data_sensor(raw, today=lambda: datetime.now(UTC).date()), failed_checks, failed_runs],
         resources={"lake": lake_resource()},

@@ -20,9 +20,9 @@ from assets.lifecycle import FILL_TAGS, asset_key, step_of
 from assets.marts import PREFIX, models
 from tickline.lake.keys import WHOLE
 from tickline.pipeline.plan import Standing, State, touches
-from tickline.pipeline.stage import Cadence
+from tickline.pipeline.stage import Cadence, Stage
 
-_ORDER = (Cadence.WHOLE, Cadence.YEAR, Cadence.DAY, Cadence.SESSION, Cadence.WEEK)
+_ORDER = (Cadence.WHOLE, Cadence.YEAR, Cadence.DAY, Cadence.SESSION, Cadence.WEEK, Cadence.WINDOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def fills(found: Iterable[Standing], *, last: str = "") -> list[Fill]:
     for standing in found:
         if standing.state is not State.FRESH:
             stage = standing.stage
-            groups.setdefault((_ORDER.index(stage.cadence), stage.periods, stage.running), []).append(standing)
+            groups.setdefault((_rank(stage), stage.periods, stage.running), []).append(standing)
     return [_fill(holes, last) for _, holes in sorted(groups.items(), key=lambda group: group[0][0])]
 
 
@@ -117,6 +117,12 @@ def _fill(holes: list[Standing], last: str) -> Fill:
         },
         span=None if periods[0] == WHOLE else (min(periods), max(periods)),
     )
+
+
+def _rank(stage: Stage) -> int:
+    """Where a stage comes; what is not split by time but made from what is comes last."""
+    gathers = stage.cadence is Cadence.WHOLE and any(stage.needs(period) for period in stage.periods)
+    return len(_ORDER) if gathers else _ORDER.index(stage.cadence)
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

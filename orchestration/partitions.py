@@ -54,9 +54,9 @@ def mapping(downstream: Stage, upstream: Stage) -> dg.PartitionMapping | None:
 
     A session's windows touch the UTC days around its date, so the offsets are the calendar's.
     """
-    if upstream.cadence is Cadence.WHOLE:
+    if Cadence.WHOLE in (upstream.cadence, downstream.cadence):
         return None
-    if {downstream.cadence, upstream.cadence} <= {Cadence.DAY, Cadence.SESSION}:
+    if {downstream.cadence, upstream.cadence} <= {Cadence.DAY, Cadence.SESSION, Cadence.WINDOW}:
         offsets = _offsets(downstream, set(upstream.datasets))
         return dg.TimeWindowPartitionMapping(
             start_offset=min(offsets), end_offset=max(offsets), allow_nonexistent_upstream_partitions=True

@@ -23,10 +23,11 @@ from tickline.pipeline.graph import stages
 from tickline.pipeline.rebuild import rebuild
 from tickline.pipeline.stage import Stage, materialise
 from tickline.reference.loading import VARIABLES
-from tickline.universe import load_universe
+from tickline.universe import Universe, load_universe
 
 CONFIG = Path(__file__).parent.parent / "config"
 SMALL = ("nysim", "oanda")
+STRATEGY_STAGES = ("backtest", "summary")
 
 BUILDING = {"PYTHONHASHSEED": "0", "POLARS_MAX_THREADS": "2", "TZ": "UTC"}
 REBUILDING = (
@@ -37,18 +38,23 @@ REBUILDING = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A venue, the configuration that declares it and the home its partitions lie in."""
+    """A venue with the strategies on it, the configuration that declares it and the home its partitions lie in.
+
+    `stage` is the only one that is rebuilt, where it is named.
+    """
 
     config: Path
     home: Path
     venue: str
+    stage: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many partitions a venue has, and what is wrong with which."""
+    """How many partitions a venue has, how many of them are compared, and what is wrong with which."""
 
     partitions: int
+    compared: int
     wrong: tuple[str, ...]
 
 
@@ -58,8 +64,9 @@ Work = Callable[[Lake, Stage, str], list[str]]
 
 def run(
     small: Annotated[bool, typer.Option("--small", help="CI's size: one venue of each universe.")] = False,
+    stage: Annotated[str | None, typer.Option(help="Rebuild this stage alone, such as backtest.")] = None,
 ) -> dict[str, Any]:
-    """Example: qa rerun --small"""
+    """Example: qa rerun --small --stage backtest"""
     recorded = Path(os.environ.get("TICKLINE_REAL_DATA") or VARIABLES["TICKLINE_REAL_DATA"])
     left_out = [] if recorded.is_dir() else [f"the recorded universe: no data at {recorded}"]
     places: list[Place] = []
@@ -67,15 +74,17 @@ def run(
     with tempfile.TemporaryDirectory() as folder:
         for config in (CONFIG,) if left_out else (CONFIG, CONFIG / "real"):
             try:
-                venues = load_universe(config).venues
+                universe = load_universe(config)
             except TicklineError as error:
                 failed.append(str(error))
                 continue
             home = Path(folder) / config.name
-            places += [Place(config, home, venue) for venue in venues if not small or venue in SMALL]
+            traded = {spec.venue for spec in universe.strategies.values()}
+            chosen = traded if stage in STRATEGY_STAGES else {*SMALL} if small else {*universe.venues}
+            places += [Place(config, home, venue, stage) for venue in universe.venues if venue in chosen]
         built = _in_processes(build, places, BUILDING)
         rebuilt = [one for env in REBUILDING for one in _in_processes(build_again, places, env)]
-    partitions, compared = (sum(one.partitions for one in outcomes) for outcomes in (built, rebuilt))
+    partitions, compared = (sum(one.compared for one in outcomes) for outcomes in (built, rebuilt))
     failed += [wrong for one in built for wrong in one.wrong]
     differing = [wrong for one in rebuilt for wrong in one.wrong]
     return {
@@ -117,17 +126,30 @@ def _in_processes(work: Work, places: list[Place], environment: Mapping[str, str
 
 def _all_periods(work: Work, place: Place) -> Outcome:
     lake = open_lake(place.home)
-    partitions, wrong = 0, []
+    partitions, compared, wrong = 0, 0, []
+    owners = {
+        place.venue,
+        *(name for name, spec in _universe(place.config).strategies.items() if spec.venue == place.venue),
+    }
     for stage in _graph(place.config):
-        for period in stage.periods if stage.venue == place.venue else ():
+        is_compared = place.stage in (None, stage.name)
+        if stage.venue not in owners or (work is build_again and not is_compared):
+            continue
+        for period in stage.periods:
             partitions += len(stage.keys(period))
+            compared += len(stage.keys(period)) if is_compared else 0
             try:
                 wrong += work(lake, stage, period)
             except Exception as error:  # whatever it is, this period does not build
                 wrong.append(f"{stage}/{period}: {type(error).__name__}: {error}")
-    return Outcome(partitions, tuple(wrong))
+    return Outcome(partitions, compared, tuple(wrong))
+
+
+@cache
+def _universe(config: Path) -> Universe:
+    return load_universe(config)
 
 
 @cache
 def _graph(config: Path) -> list[Stage]:
-    return stages(load_universe(config), today=datetime.now(UTC).date())
+    return stages(_universe(config), today=datetime.now(UTC).date())

@@ -7,7 +7,22 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from runners.commands import archiving, backfill, demo, docs, explain, export, poll, quarantine, status, verify
+from runners.commands import (
+    approving,
+    archiving,
+    backfill,
+    backtest,
+    demo,
+    docs,
+    explain,
+    export,
+    poll,
+    quarantine,
+    reporting,
+    research,
+    status,
+    verify,
+)
 from tickline.errors import TicklineError
 
 app = typer.Typer(
@@ -21,6 +36,15 @@ app.command("demo")(demo.demo)
 app.command("status")(status.status)
 app.command("poll")(poll.poll)
 app.command("backfill")(backfill.backfill)
+app.command("backtest")(backtest.backtest)
+app.command("walkforward")(backtest.walkforward)
+app.command("sweep")(research.sweep)
+app.command("montecarlo")(research.montecarlo)
+app.command("stress")(research.stress)
+app.command("report")(reporting.report)
+app.command("compare")(reporting.compare)
+app.command("strategies")(approving.strategies)
+app.command("approve")(approving.approve)
 app.command("export")(export.export)
 app.command("explain")(explain.explain)
 app.command("docs")(docs.docs)

@@ -16,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy import create_engine, text
 
-from expectations.checks import judged_by
+from expectations.backtest_checks import suites_of
 from expectations.mart_checks import MART_SUITE
 from tickline.kpi.freshness import inputs_now, record_built
 from tickline.lake.records import Publication, Verdict
@@ -107,7 +107,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, drops: Path, make: Make)
     with pytest.MonkeyPatch.context() as patch:
         here = _entered(UNIVERSE, home, drops, patch)
         # Verdicts without a judgement: what judges is tested elsewhere, and takes longer than all the rest.
-        suites = judged_by(here.universe.venues.values())
+        suites = suites_of(here.universe)
         here.lake.catalog.record_verdicts(
             _passed(one, suites[of]) for one in make(here) if (of := (one.key.venue, one.key.dataset)) in suites
         )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tickline.backtest.spec import StrategySpec, load_strategies
 from tickline.errors import ConfigError
 from tickline.lake.retention import RetentionPolicy
 from tickline.reference.calendars import SessionCalendar, load_calendars
@@ -15,13 +16,14 @@ from tickline.ticks.rules import RuleSet, load_rules
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """What Tickline is told to collect, and by which rules it judges it."""
+    """What Tickline is told to collect, by which rules it judges it, and what it trades on it."""
 
     venues: dict[str, Venue]
     calendars: dict[str, SessionCalendar]
     rules: RuleSet
     conditions: dict[str, Conditions]
     retention: RetentionPolicy
+    strategies: dict[str, StrategySpec]
 
 
 def load_universe(folder: Path) -> Universe:
@@ -31,12 +33,14 @@ def load_universe(folder: Path) -> Universe:
     """
     layout = load_layout(folder)
     calendars = load_calendars(layout.calendars)
+    venues = load_venues(layout.venues, calendars)
     universe = Universe(
-        venues=load_venues(layout.venues, calendars),
+        venues=venues,
         calendars=calendars,
         rules=load_rules(layout.rules),
         conditions=load_conditions(layout.conditions),
         retention=load_yaml(layout.retention, RetentionPolicy),
+        strategies=load_strategies(layout.strategies, venues),
     )
     problems = [
         f"{layout.venues / name}.yaml: {problem}"

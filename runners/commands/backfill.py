@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from expectations.checks import judged_by
+from expectations.backtest_checks import suites_of
 from expectations.mart_checks import MART_SUITE
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from runners.commands.asked import First, Last, OnlyVenue, known
@@ -99,7 +99,7 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
     if not graph and chosen.stage != MARTS:
         names = ", ".join(sorted({one.name for one in of_venue} | {MARTS}))
         raise ConfigError(f"no stage {chosen.stage!r} of venue {chosen.venue or 'any'}; there are {names}")
-    found = standings(here.lake, graph, suites=judged_by(here.universe.venues.values()))
+    found = standings(here.lake, graph, suites=suites_of(here.universe))
     unsettled = [standing for standing in found if standing.state is not State.FRESH]
     holes = _in_range(unsettled, chosen)
     if chosen.stage not in (None, MARTS):

@@ -7,27 +7,51 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from expectations.mart_checks import MART_SUITE
-from runners.commands.answer import AsJson, as_json, people
+from runners.commands.answer import AsJson, as_json, people, table
 from tickline.kpi.freshness import MODELS, explain_day, mart_key
 from tickline.lake import lineage
 from tickline.lake.keys import PartitionKey
+from tickline.pipeline.tracing import Traced, trace
 from tickline.workspace import Workspace, workspace
+
+_SHOWN = 10
 
 
 def explain(
     partition: Annotated[str, typer.Argument(help="dataset/venue/period, or mart/all/day")],
+    row: Annotated[int | None, typer.Option(min=0, help="One fill of a backtest, counted from 0.")] = None,
     json: AsJson = False,
 ) -> None:
     """The lineage of a partition or a day of a mart: every object, source and configuration it was made from, by which
-    code and run.
+    code and run. With --row, one fill of a backtest back to the raw ticks behind it.
 
     Example: tickline explain bars_1m/coinsim/2026-03-06
     """
+    if row is not None:
+        _tell_traced(trace(workspace().lake, PartitionKey.parse(partition), row), json=json)
+        return
     root = _explained(workspace(), PartitionKey.parse(partition))
     if json:
         as_json(_plain(root))
     else:
         people.print(_grown(root, Tree(_label(root), guide_style="dim")))
+
+
+def _tell_traced(traced: Traced, *, json: bool) -> None:
+    if json:
+        frames = {"clean": traced.clean, "raw": traced.raw}
+        ticks = {name: {key: frame.to_dicts() for key, frame in of.items()} for name, of in frames.items()}
+        as_json({"fill": traced.fill, "row": traced.row, **ticks, "sources": traced.sources})
+        return
+    table("The fill", ("column", "value"), traced.fill.items())
+    named = f"{traced.fill['input']} row {traced.fill['input_row']} of {traced.fill['input_period']}"
+    table(f"follows from {named}", ("column", "value"), traced.row.items())
+    for (clean, ticks), (raw, rows) in zip(traced.clean.items(), traced.raw.items(), strict=True):
+        span = f"{ticks['ts_event'].min()} to {ticks['ts_event'].max()}"
+        shown = rows.head(_SHOWN).drop("conditions", "exchange", "defect", strict=False)
+        people.print(f"made of {ticks.height} ticks of {clean}, {span}", markup=False, highlight=False)
+        table(f"which were these rows of {raw} (first {shown.height})", shown.columns, shown.iter_rows())
+    table("that came in", ("source", "sha256"), traced.sources.items())
 
 
 def _explained(here: Workspace, key: PartitionKey) -> lineage.Lineage:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expectations.checks import judged_by
+from expectations.backtest_checks import suites_of
 from expectations.mart_checks import MART_SUITE
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
@@ -65,7 +65,7 @@ def status(
 
 
 def _stage_lines(here: Workspace, graph: Sequence[Stage], first: str, last: str) -> list[Line]:
-    suites = judged_by(here.universe.venues.values())
+    suites = suites_of(here.universe)
     found = standings(here.lake, graph, first=first, last=last, suites=suites)
     current = here.lake.catalog.currents(key for one in found for key in one.stage.keys(one.period))
     return [

@@ -36,7 +36,7 @@ DAY = "2026-03-06"
 LONG = {"demo", "docs", "poll", "backfill"}
 """Commands that take more than a moment; `backfill --dry-run` is not among them."""
 
-ELSEWHERE = {"adding-a-venue", "adding-a-source", "real-data"}
+ELSEWHERE = {"adding-a-venue", "adding-a-source", "real-data", "research"}
 """Pages whose commands need data of their own."""
 
 Make = Callable[..., list[Any]]
@@ -132,7 +132,7 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory, make: Make) -> Path:
     No check has judged it: that takes Great Expectations, which takes longer than all the rest.
     """
     folder = tmp_path_factory.mktemp("docs")
-    shutil.copytree(ROOT / "config", folder / "config", ignore=shutil.ignore_patterns("real", "venues"))
+    shutil.copytree(ROOT / "config", folder / "config", ignore=shutil.ignore_patterns("real", "venues", "strategies"))
     (folder / "config" / "venues").mkdir()
     for name in ("coinsim", "nysim"):
         venue = yaml.safe_load((ROOT / "config" / "venues" / f"{name}.yaml").read_text()) | {"end": date(2026, 3, 6)}
@@ -169,6 +169,25 @@ def test_the_quick_commands_of_a_page_run_in_its_order(demo: Workspace, page: Pa
     for block, line in COMMANDS:
         if block.page == page and is_quick(line):
             run(line, judged=False)
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_research_guide_run_in_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Make
+) -> None:
+    shutil.copytree(ROOT / "config", tmp_path / "config", ignore=shutil.ignore_patterns("real", "venues"))
+    (tmp_path / "config" / "venues").mkdir()
+    venue = yaml.safe_load((ROOT / "config" / "venues" / "coinsim.yaml").read_text())
+    for process in venue["feeds"]["trades"]["processes"].values():
+        process["quotes_per_hour"] /= 10
+    (tmp_path / "config" / "venues" / "coinsim.yaml").write_text(yaml.safe_dump(venue))
+    here = entered(tmp_path, monkeypatch)
+    make(here)
+    here.lake.catalog.close()
+    for block, line in COMMANDS:
+        if block.page.stem == "research":
+            run(line)
+    assert {"coin_trend.html", "coin_trend_tables", "compare.html"} <= {path.name for path in tmp_path.iterdir()}
 
 
 @pytest.mark.slow
@@ -212,6 +231,7 @@ def test_configuration_is_accepted(demo: Workspace, block: Block) -> None:
     (mycoin,) = of("yaml", "config/venues/mycoin.yaml")
     (config.parent / mycoin.info).write_text(mycoin.text)
     if block.info.startswith("config/"):
+        (config.parent / block.info).parent.mkdir(exist_ok=True)
         (config.parent / block.info).write_text(block.text)
     else:
         written = yaml.safe_load(block.text)

@@ -5,6 +5,7 @@ lease while it was away cannot commit.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +47,14 @@ class Catalog:
     def close(self) -> None:
         """Let go of every connection."""
         self._engine.dispose()
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A connection for what else is kept beside the catalog, to read it."""
+        return self._engine.connect()
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction for what else is kept beside the catalog, committed at its end."""
+        return self._writing.begin()
 
     # Reading
 

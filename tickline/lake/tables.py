@@ -114,3 +114,17 @@ copies = Table(
     Column("version", String(200), nullable=False),
     Column("verified_at", DateTime(timezone=True), nullable=False),
 )
+
+registry = Table(
+    "registry",
+    metadata,
+    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("strategy", String(64), nullable=False),
+    Column("version", _SHA, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("said_by", String(160), nullable=False),
+    Column("why", Text, nullable=False),
+    Column("said_at", DateTime(timezone=True), nullable=False),
+    Column("evidence", JSON, nullable=False),
+    Index("ix_registry_strategy", "strategy", "id"),
+)

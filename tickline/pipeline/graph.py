@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 
+from tickline.backtest.spec import StrategySpec
 from tickline.errors import ConfigError
+from tickline.pipeline.backtests import backtest_stages
 from tickline.pipeline.bars import bar_stages
 from tickline.pipeline.clean import clean_stages
 from tickline.pipeline.markets import market_stages
@@ -17,8 +19,22 @@ from tickline.universe import Universe
 
 
 def stages(universe: Universe, *, today: date) -> list[Stage]:
-    """The stages of every venue, with periods up to the day before `today`."""
-    return [stage for venue in universe.venues.values() for stage in venue_stages(universe, venue, today=today)]
+    """The stages of every venue, then of every strategy, with periods up to the day before `today`."""
+    of_venues = {name: venue_stages(universe, venue, today=today) for name, venue in universe.venues.items()}
+    of_strategies = [
+        stage
+        for spec in universe.strategies.values()
+        for stage in strategy_stages(spec, universe.venues[spec.venue], of_venues[spec.venue])
+    ]
+    return [stage for of_venue in of_venues.values() for stage in of_venue] + of_strategies
+
+
+def strategy_stages(spec: StrategySpec, venue: Venue, of_venue: Iterable[Stage]) -> list[Stage]:
+    """One strategy's stages over the session dates its venue's bars have."""
+    sessions = [
+        date.fromisoformat(period) for stage in of_venue if "bars_1m" in stage.datasets for period in stage.periods
+    ]
+    return [replace(stage, running=venue.end is None) for stage in backtest_stages(spec, venue, sessions)]
 
 
 def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage]:

@@ -29,6 +29,7 @@ class Cadence(StrEnum):
     DAY = "day"  # a UTC day
     SESSION = "session"  # a session_date
     WEEK = "week"  # the ISO week of session_dates starting at a Monday
+    WINDOW = "window"  # some session dates, named by the last it is about
 
 
 @dataclass(frozen=True, slots=True)

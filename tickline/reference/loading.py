@@ -33,6 +33,7 @@ class Layout(Declared):
     rules: Path = Path("rules.yaml")
     conditions: Path = Path("conditions.yaml")
     retention: Path = Path("retention.yaml")
+    strategies: Path = Path("strategies")
 
 
 def load_yaml(path: Path, model: type[M]) -> M:

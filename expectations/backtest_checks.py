@@ -1,0 +1,127 @@
+"""Judge what backtests left: each run by its books, each strategy's summary by its gates."""
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import polars as pl
+
+from expectations.checks import judged_by, verdict
+from expectations.evaluate import Outcome, evaluate
+from expectations.profiles import PARTITION, differences
+from expectations.suites import Expectation, Severity, Suite, of_partition
+from tickline.backtest.spec import StrategySpec
+from tickline.lake.keys import PartitionKey
+from tickline.lake.lake import Lake
+from tickline.lake.records import Publication
+from tickline.lake.schemas import BACKTESTS
+from tickline.universe import Universe
+
+_MONEY = ("capital", "cash", "fees", "charges", "equity")
+_AS_DECLARED = of_partition("schema_differences", "Columns and types are exactly the declared ones")
+
+
+def _gate(name: str, why: str) -> Expectation:
+    # A strategy below its gates is no fault of the data: what trades reads the verdict, and WARN keeps it out.
+    return replace(of_partition(name, why), severity=Severity.WARN)
+
+
+SUITES = {
+    "backtest_run": Suite(
+        "backtest_run",
+        (
+            _AS_DECLARED,
+            of_partition("rows_short", "A window has one run, and it saw at least one bar or tick"),
+            of_partition("not_conserved", "Capital and gains are cash, positions, fees and charges, to the unit"),
+            of_partition("not_finite", "No sum of money is missing"),
+        ),
+    ),
+    "backtest_summary": Suite(
+        "backtest_summary",
+        (
+            _AS_DECLARED,
+            _gate("windows_missing", "Every window was run"),
+            _gate("sharpe_short", "The Sharpe ratio of all tests, by session, is high enough"),
+            _gate("drawdown_over", "Equity never fell too far below its peak"),
+            _gate("win_rate_short", "Enough trades win"),
+            _gate("trades_short", "There are trades enough to say anything"),
+            _gate("cost_share_over", "Fees do not eat the gains"),
+            _gate("pbo_over", "What was chosen is not likely chosen by luck"),
+        ),
+    ),
+}
+"""What a strategy's partitions are judged by, by dataset."""
+
+
+def suites_of(universe: Universe) -> dict[tuple[str, str], str]:
+    """By venue or strategy and dataset, the hash of what each partition of a universe is judged by now."""
+    return judged_by(universe.venues.values()) | gated_by(universe.strategies.values())
+
+
+def gated_by(strategies: Iterable[StrategySpec]) -> dict[tuple[str, str], str]:
+    """By strategy and dataset, the hash of what a partition is judged by now: its suite, and the strategy's gates."""
+    measured_by = inspect.getsource(sys.modules[__name__])
+    return {
+        (spec.name, dataset): hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        for spec in strategies
+        for dataset, suite in SUITES.items()
+        for content in ([asdict(suite), measured_by, spec.gates.model_dump(mode="json")],)
+    }
+
+
+def judge_backtests(lake: Lake, spec: StrategySpec, published: Iterable[Publication]) -> dict[PartitionKey, Outcome]:
+    """Judge those of a strategy's partitions that have a suite, and record the verdicts."""
+    judged = [publication for publication in published if publication.key.dataset in SUITES]
+    hashes, evaluated_at = gated_by([spec]), datetime.now(UTC)
+    outcomes: dict[PartitionKey, Outcome] = {}
+    for dataset in sorted({publication.key.dataset for publication in judged}):
+        profiles = [_profile(lake, spec, one) for one in judged if one.key.dataset == dataset]
+        outcomes |= evaluate(SUITES[dataset], pl.DataFrame(profiles))
+    outcomes = {key: replace(outcome, suite_hash=hashes[spec.name, key.dataset]) for key, outcome in outcomes.items()}
+    lake.catalog.record_verdicts(verdict(one.key, one.sha256, outcomes[one.key], evaluated_at) for one in judged)
+    return outcomes
+
+
+def _profile(lake: Lake, spec: StrategySpec, publication: Publication) -> dict[str, Any]:
+    frame = lake.scan([publication]).collect()
+    key = publication.key
+    drift = differences(frame.lazy(), BACKTESTS[key.dataset])
+    whose = {"venue": key.venue, "period": key.period, "scope": PARTITION, "subject": None}
+    measured = {} if drift else _measures(spec, publication, frame)
+    return whose | {"schema_differences": len(drift), "schema_drift": "; ".join(drift)} | measured
+
+
+def _measures(spec: StrategySpec, publication: Publication, frame: pl.DataFrame) -> dict[str, float | None]:
+    if publication.key.dataset == "backtest_run":
+        missing = frame.select(pl.sum_horizontal(pl.col(_MONEY).is_null().sum())).item()
+        seen = frame["rows"].sum()
+        return {
+            "rows_short": float(frame.height != 1 or seen < 1),
+            "not_conserved": float((~frame["conserved"]).sum()),
+            "not_finite": float(missing),
+        }
+    (whole,) = frame.filter(scope="all").to_dicts()
+    gates = spec.gates
+    return {
+        "windows_missing": float(publication.facts["windows_missing"]),
+        "sharpe_short": _below(whole["sharpe"], gates.sharpe),
+        "drawdown_over": _above(whole["max_drawdown"], gates.max_drawdown),
+        "win_rate_short": _below(whole["win_rate"], gates.win_rate),
+        "trades_short": _below(whole["trades"], gates.min_trades),
+        "cost_share_over": _above(whole["cost_share"], gates.cost_share),
+        # Where nothing was searched, nothing was chosen by luck.
+        "pbo_over": _above(whole["pbo"], gates.pbo) if whole["trials"] else 0.0,
+    }
+
+
+def _below(value: float | None, least: float) -> float | None:
+    return None if value is None else max(0.0, least - value)
+
+
+def _above(value: float | None, most: float) -> float | None:
+    return None if value is None else max(0.0, value - most)

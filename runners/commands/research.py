@@ -1,0 +1,152 @@
+"""`tickline sweep`, `montecarlo` and `stress`: how much of a result is the parameters, luck, or fair weather."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from runners.commands.answer import AsJson, as_json, finish, progress_to, table
+from runners.commands.asked import First, Last
+from runners.commands.backtest import Set, TheStrategy, changed, short, strategy_of
+from tickline.backtest.montecarlo import Blocks, bootstrap, trade_returns
+from tickline.backtest.search import Method
+from tickline.backtest.walkforward import Watched, search_over, study_of
+from tickline.errors import BacktestError, ConfigError
+from tickline.pipeline.backtests import material_of
+from tickline.pipeline.evidence import inputs_for, published_windows, session_dates_of
+from tickline.pipeline.trying import jittered, stressed
+from tickline.workspace import workspace
+
+Seed = Annotated[int, typer.Option(min=0, help="What chance is drawn from; the same seed, the same answer.")]
+
+
+def sweep(
+    strategy: TheStrategy,
+    first: First = "",
+    last: Last = "",
+    method: Annotated[Method | None, typer.Option(help="How sets are proposed, where not as configured.")] = None,
+    trials: Annotated[int | None, typer.Option(min=2, help="How many sets to try.")] = None,
+    top: Annotated[int, typer.Option(min=1, help="How many of the best to show.")] = 10,
+    json: AsJson = False,
+) -> None:
+    """Try the parameter sets a strategy's search declares over a range of sessions. Interrupted, run it again: what was
+    tried is kept under TICKLINE_HOME/searches, and is not tried again.
+
+    Example: tickline sweep coin_trend --from 2026-03-06 --to 2026-03-08
+    """
+    here = workspace()
+    spec = strategy_of(here, strategy)
+    if spec.search is None:
+        raise ConfigError(f"{strategy} declares no search; give its file one")
+    said = {name: value for name, value in (("method", method), ("trials", trials)) if value is not None}
+    asked = spec.search.model_copy(update=said)
+    sessions = session_dates_of(here.graph, spec.venue, first, last)
+    inputs = inputs_for(here.lake, spec, sessions)
+    hashes = (spec.strategy.code, *(inputs.published[key].sha256 for key in sorted(inputs.published)))
+    study = study_of(asked, spec, inputs=hashes)
+    folder = here.home / "searches"
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = folder / f"{strategy}-{study.sha256[:16]}.jsonl"
+    with _progress("tried", quiet=json) as moved:
+        watched = Watched(log, hashes, moved)
+        material = material_of(spec, here.universe.venues[spec.venue], inputs)
+        found, _ = search_over(spec.model_copy(update={"search": asked}), material, sessions, watched=watched)
+    allowed = sorted((one for one in found if one.refused is None), key=lambda one: (-one.score.values[0], one.id))
+    rows = [{**one.parameters, "objective": one.score.values[0], "trades": one.score.trades} for one in allowed]
+    if json:
+        as_json({"trials": len(found), "refused": len(found) - len(allowed), "log": str(log), "best": rows[:top]})
+    else:
+        title = f"{len(found)} trials, {len(found) - len(allowed)} refused; kept in {log}"
+        table(title, rows[0] if rows else (), [[short(cell) for cell in row.values()] for row in rows[:top]])
+    finish(ok=bool(allowed))
+
+
+def montecarlo(
+    strategy: TheStrategy,
+    paths: Annotated[int, typer.Option(min=100, max=1_000_000, help="How many paths to draw.")] = 10_000,
+    block: Annotated[int, typer.Option(min=1, help="How many neighbouring trades are drawn together.")] = 1,
+    reruns: Annotated[int, typer.Option(min=0, help="Runs with other prices, costs and latencies.")] = 0,
+    seed: Seed = 1,
+    json: AsJson = False,
+) -> None:
+    """What a strategy's published trades could have come to in another order, or drawn again; with --reruns also what
+    it comes to where every price is off by up to a tick, and costs and latencies are half to twice those assumed.
+
+    Example: tickline montecarlo coin_trend --paths 10000 --reruns 5
+    """
+    here = workspace()
+    spec = strategy_of(here, strategy)
+    windows = published_windows(here.lake, spec)
+    if not windows:
+        raise BacktestError(f"no backtest of {strategy} is in the lake; `tickline walkforward {strategy}` makes them")
+    trades = pl.concat([window["backtest_trades"] for window in windows.values()])
+    if trades.height < 2 * block:
+        raise BacktestError(f"{strategy} made {trades.height} trades; blocks of {block} need {2 * block}")
+    returns = trade_returns(trades, capital=float(spec.capital))
+    outcomes = bootstrap(returns, paths=paths, steps=returns.size, seed=seed, blocks=Blocks(block))
+    answer = {
+        "trades": trades.height,
+        "paths": paths,
+        "probability_of_loss": outcomes.probability_of_loss,
+        "probability_of_losing_a_tenth": outcomes.probability_of_ruin(0.9),
+        **{f"terminal_q{q}": float(pl.Series(outcomes.terminal).quantile(q / 100) or 0.0) for q in (5, 50, 95)},
+        **{f"drawdown_q{q}": float(pl.Series(outcomes.max_drawdown).quantile(q / 100) or 0.0) for q in (50, 95)},
+    }
+    venue, sessions = here.universe.venues[spec.venue], session_dates_of(here.graph, spec.venue, "", "")
+    again = []
+    with _progress("rerun", quiet=json) as moved:
+        for row in jittered(here.lake, spec, venue, sessions, draws=reruns, seed=seed) if reruns else ():
+            again.append(row)
+            moved(len(again), reruns)
+    if json:
+        as_json({**answer, "reruns": again})
+    else:
+        table(
+            f"{strategy}, drawn again", ("measure", "value"), [(name, short(value)) for name, value in answer.items()]
+        )
+        _rows("Run again, a little otherwise", again)
+    finish(ok=True)
+
+
+def stress(
+    strategy: TheStrategy,
+    first: First = "",
+    last: Last = "",
+    settings: Set = None,
+    seed: Seed = 1,
+    json: AsJson = False,
+) -> None:
+    """What a strategy with its own parameters comes to under a flash crash, a gap, five times the volatility, an
+    outage, a stale feed and a spread blown out, beside what was recorded.
+
+    Example: tickline stress coin_trend
+    """
+    here = workspace()
+    spec = changed(strategy_of(here, strategy), settings)
+    venue, sessions = here.universe.venues[spec.venue], session_dates_of(here.graph, spec.venue, first, last)
+    rows = []
+    with _progress("scenario", quiet=json) as moved:
+        for row in stressed(here.lake, spec, venue, sessions, seed=seed):
+            rows.append(row)
+            moved(len(rows), 7)
+    if json:
+        as_json(rows)
+    else:
+        _rows(f"{strategy} under stress", rows)
+    finish(ok=True)
+
+
+def _rows(title: str, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        table(title, rows[0], [[short(cell) for cell in row.values()] for row in rows])
+
+
+@contextmanager
+def _progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=progress_to, disable=quiet) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -1,0 +1,147 @@
+"""The backtest stages: each window of a strategy from bars, and the summary of all its windows."""
+
+import atexit
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from datetime import date
+from functools import cache
+
+import polars as pl
+
+from tickline.backtest.child import Child
+from tickline.backtest.search import Method
+from tickline.backtest.spec import StrategySpec
+from tickline.backtest.walkforward import Material, Window, summarise, windows_of
+from tickline.compiled import code_sha256
+from tickline.lake.keys import WHOLE, PartitionKey
+from tickline.lake.schemas import BACKTESTS
+from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.reference.models import Venue
+
+SUMMARY = "backtest_summary"
+OF_WINDOW = tuple(dataset for dataset in BACKTESTS if dataset != SUMMARY)
+
+
+def backtest_stages(spec: StrategySpec, venue: Venue, sessions: Sequence[date]) -> list[Stage]:
+    """The windows of a strategy over its venue's session dates, and their summary.
+
+    A strategy's partitions are kept as a venue's are: its name stands where a venue's would.
+    """
+    windows = windows_of(sessions, spec.windows)
+    return [_window_stage(spec, venue, windows), _summary_stage(spec, venue, windows)]
+
+
+def _window_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Window]) -> Stage:
+    by_period = {last.isoformat(): window for last, window in windows.items()}
+
+    adapts = spec.search is not None and spec.search.method is Method.CLONAL
+    before = dict(zip(tuple(by_period)[1:], by_period, strict=False)) if adapts else {}
+
+    def needs(period: str) -> list[Need]:
+        folds = (
+            [Need(PartitionKey("backtest_folds", spec.name, before[period]), required=False)]
+            if period in before
+            else []
+        )
+        return [*needs_of(spec, by_period[period].sessions), *folds]
+
+    def build(inputs: Inputs, period: str) -> Built:
+        return Built(child().run(spec, by_period[period], material_of(spec, venue, inputs)))
+
+    return Stage(
+        name="backtest",
+        venue=spec.name,
+        datasets=OF_WINDOW,
+        cadence=Cadence.WINDOW,
+        periods=tuple(by_period),
+        needs=needs,
+        build=build,
+        config=_config(spec, venue),
+        code=_code(spec),
+    )
+
+
+def needs_of(spec: StrategySpec, sessions: Sequence[date]) -> list[Need]:
+    """What a strategy reads of its venue to run over some sessions."""
+    years = sorted({str(day.year) for day in sessions})
+    return [
+        Need(PartitionKey.whole("instruments", spec.venue)),
+        *(Need(PartitionKey("sessions", spec.venue, year)) for year in years),
+        *(Need(PartitionKey.daily(f"bars_{each}", spec.venue, day)) for each in spec.timeframes for day in sessions),
+    ]
+
+
+def material_of(spec: StrategySpec, venue: Venue, inputs: Inputs) -> Material:
+    """What a strategy runs on, from the partitions it needs; each row says which partition and row it is from."""
+    streams = tuple(
+        _traced(inputs, f"bars_{each}").filter(pl.col("instrument").is_in(spec.instruments)) for each in spec.timeframes
+    )
+    traded_on = {venue.calendar_of(one) for one in venue.instruments if one.name in spec.instruments}
+    sessions = inputs.scan("sessions").unique(maintain_order=True).collect()
+    before = inputs.scan("backtest_folds").collect() if inputs.of("backtest_folds") else None
+    return Material(streams, sessions.filter(pl.col("calendar").is_in(traded_on)), venue, before)
+
+
+@cache
+def child() -> Child:
+    """The process this one runs strategies in."""
+    started = Child()
+    atexit.register(started.close)
+    return started
+
+
+def _summary_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Window]) -> Stage:
+    periods = [last.isoformat() for last in windows]
+    read = ("backtest_equity", "backtest_trades", "backtest_folds")
+
+    def needs(_period: str) -> list[Need]:
+        # A window that cannot be made is left out, and counted; the others still say what they say.
+        return [
+            Need(PartitionKey(dataset, spec.name, period), required=False) for period in periods for dataset in read
+        ]
+
+    def build(inputs: Inputs, _period: str) -> Built:
+        frames: dict[str, dict[str, pl.DataFrame]] = {}
+        for key in sorted(inputs.published):
+            frames.setdefault(key.period, {})[key.dataset] = inputs.lake.scan([inputs.published[key]]).collect()
+        summary = summarise(spec, [frames[period] for period in sorted(frames)])
+        return Built(
+            {SUMMARY: summary}, {SUMMARY: {"windows": len(periods), "windows_missing": len(periods) - len(frames)}}
+        )
+
+    return Stage(
+        name="summary",
+        venue=spec.name,
+        datasets=(SUMMARY,),
+        cadence=Cadence.WHOLE,
+        periods=(WHOLE,),
+        needs=needs,
+        build=build,
+        config=_config(spec, venue),
+        code=_code(spec),
+    )
+
+
+def _traced(inputs: Inputs, dataset: str) -> pl.DataFrame:
+    """The rows of a dataset's partitions, each with the partition and row it is from."""
+    frames = [
+        inputs.lake.scan([published])
+        .with_row_index("input_row")
+        .with_columns(pl.lit(dataset).alias("input"), pl.lit(published.key.period).alias("input_period"))
+        for published in inputs.of(dataset)
+    ]
+    return pl.concat(frames).collect()
+
+
+def _config(spec: StrategySpec, venue: Venue) -> Mapping[str, object]:
+    # What is said about a strategy to people, what it may take and what it must show change no result.
+    told = spec.model_dump(mode="json", exclude={"description", "owner", "gates", "minutes", "memory_gb"})
+    traded = [one.model_dump(mode="json") for one in venue.instruments if one.name in spec.instruments]
+    return told | {"fees": venue.fees.model_dump(mode="json"), "traded": traded}
+
+
+def _code(spec: StrategySpec) -> str:
+    parts = (spec.strategy.code, code_sha256("tickline.backtest.walkforward"), code_version("tickline.lake.schemas"))
+    libraries = (f"{name}={importlib.metadata.version(name)}" for name in ("numba", "optuna", "cmaes"))
+    return hashlib.sha256("\n".join((*parts, *libraries)).encode()).hexdigest()

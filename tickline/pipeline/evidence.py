@@ -1,0 +1,115 @@
+"""What the lake holds of a strategy's backtests, together, for reports and for whoever judges it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+
+import polars as pl
+
+from tickline.backtest.montecarlo import bootstrap, trade_returns
+from tickline.backtest.report.evidence import Evidence
+from tickline.backtest.spec import StrategySpec
+from tickline.backtest.walkforward import Window, summarise
+from tickline.errors import BacktestError, LakeError
+from tickline.lake.keys import WHOLE, PartitionKey
+from tickline.lake.lake import Lake
+from tickline.lake.schemas import BACKTESTS
+from tickline.pipeline.backtests import OF_WINDOW, SUMMARY, child, material_of, needs_of
+from tickline.pipeline.stage import Inputs, Stage
+from tickline.reference.models import Venue
+
+_FEWEST_DRAWN = 10
+
+
+def published_windows(lake: Lake, spec: StrategySpec) -> dict[str, dict[str, pl.DataFrame]]:
+    """The frames of every window of a strategy that is in the lake, by period and dataset."""
+    frames: dict[str, dict[str, pl.DataFrame]] = {}
+    for dataset in OF_WINDOW:
+        for key, publication in lake.catalog.everything(dataset=dataset, venue=spec.name).items():
+            frames.setdefault(key.period, {})[dataset] = lake.scan([publication]).collect()
+    return {period: frames[period] for period in sorted(frames) if len(frames[period]) == len(OF_WINDOW)}
+
+
+def evidence_of(lake: Lake, spec: StrategySpec, venue: Venue) -> Evidence:
+    """What a strategy's published windows and their summary say.
+
+    Raises BacktestError where none is in the lake yet.
+    """
+    windows = published_windows(lake, spec)
+    if not windows:
+        raise BacktestError(f"no backtest of {spec.name} is in the lake; `tickline walkforward {spec.name}` makes them")
+    key = PartitionKey(SUMMARY, spec.name, WHOLE)
+    made = lake.catalog.current(key)
+    summary = lake.scan([made]).collect() if made else summarise(spec, list(windows.values()))
+    first = lake.catalog.currents([PartitionKey("backtest_run", spec.name, period) for period in windows])
+    inputs = lake.catalog.inputs_of(first[max(first)])
+    provenance = {f"{one.kind} {one.name}": one.sha256 for one in inputs} | {"code": first[max(first)].code}
+    return evidence_from(spec, venue, list(windows.values()), summary, provenance)
+
+
+def evidence_from(
+    spec: StrategySpec,
+    venue: Venue,
+    windows: Sequence[Mapping[str, pl.DataFrame]],
+    summary: pl.DataFrame,
+    provenance: Mapping[str, str],
+) -> Evidence:
+    """Evidence out of windows' frames, one after the other."""
+    joined = {name: pl.concat([window[name] for window in windows]) for name in BACKTESTS if name != SUMMARY}
+    return Evidence(
+        **{name.removeprefix("backtest_"): frame for name, frame in joined.items()},
+        summary=summary,
+        assumed=spec.assumptions,
+        fees=venue.fees,
+        provenance=provenance,
+    )
+
+
+def with_bars(evidence: Evidence, lake: Lake, spec: StrategySpec) -> Evidence:
+    """The evidence with the bars its windows were tested on."""
+    tested = evidence.equity["session_date"]
+    dataset, first, last = f"bars_{spec.timeframes[0]}", str(tested.min()), str(tested.max())
+    bars = lake.dataset(dataset, venue=spec.venue, first=first, last=last)
+    return replace(evidence, bars=bars.filter(pl.col("instrument").is_in(spec.instruments)).collect())
+
+
+def with_fan(evidence: Evidence, *, paths: int = 10_000, seed: int = 1) -> Evidence:
+    """The evidence with what its trades could have come to, drawn again; as it is where it has too few to draw from."""
+    if evidence.trades.height < _FEWEST_DRAWN:
+        return evidence
+    returns = trade_returns(evidence.trades, capital=float(evidence.run["capital"][0]))
+    return replace(evidence, fan=bootstrap(returns, paths=paths, steps=returns.size, seed=seed).fan)
+
+
+def run_over(lake: Lake, spec: StrategySpec, venue: Venue, sessions: Sequence[date]) -> dict[str, pl.DataFrame]:
+    """The frames that a strategy's own parameters leave over some sessions, run now and published nowhere.
+
+    Raises LakeError where a bar partition is missing, BacktestError where the run fails.
+    """
+    if not sessions:
+        raise BacktestError(f"{venue.name} has no sessions in that range; `tickline status` shows those it has")
+    window = Window(train=(), warmup=(), test=tuple(sessions))
+    return child().run(
+        spec.model_copy(update={"search": None}), window, material_of(spec, venue, inputs_for(lake, spec, sessions))
+    )
+
+
+def inputs_for(lake: Lake, spec: StrategySpec, sessions: Sequence[date]) -> Inputs:
+    """The publications a strategy needs over some sessions. Raises LakeError naming the first that is missing."""
+    needs = needs_of(spec, sessions)
+    published = lake.catalog.currents(need.key for need in needs)
+    missing = next((need.key for need in needs if need.key not in published), None)
+    if missing is not None:
+        raise LakeError(f"{spec.name} needs {missing}, which is not in the lake; `tickline backfill` makes it")
+    return Inputs(lake, published)
+
+
+def session_dates_of(graph: Sequence[Stage], venue: str, first: str, last: str) -> list[date]:
+    """The session dates of a venue from one ISO date to another, both included; empty ones are open ends."""
+    return [
+        date.fromisoformat(period)
+        for stage in graph
+        if stage.venue == venue and "bars_1m" in stage.datasets
+        for period in stage.periods
+        if period >= first and (not last or period <= last)
+    ]

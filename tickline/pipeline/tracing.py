@@ -1,0 +1,85 @@
+"""Walk one fill of a backtest back to the raw ticks it follows from, through the very objects it was made of."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tickline.errors import LakeError
+from tickline.lake.keys import PartitionKey
+from tickline.lake.lake import Lake
+from tickline.lake.records import Publication
+
+FILLS = "backtest_fills"
+
+
+@dataclass(frozen=True, slots=True)
+class Traced:
+    """A fill, the row it follows from, and by dataset the clean ticks of that row and the raw ones they were.
+
+    `sources` names the source objects the raw ticks came in, with their sha256.
+    """
+
+    fill: dict[str, Any]
+    row: dict[str, Any]
+    clean: dict[str, pl.DataFrame]
+    raw: dict[str, pl.DataFrame]
+    sources: dict[str, str]
+
+
+def trace(lake: Lake, key: PartitionKey, nth: int) -> Traced:
+    """The ticks behind the nth fill (from 0) of a partition of backtest_fills.
+
+    Raises LakeError where the partition is none of fills, has no such row, or what it was made from is gone.
+    """
+    published = lake.catalog.current(key)
+    if key.dataset != FILLS or published is None:
+        raise LakeError(f"{key} holds no fills in the lake; name a partition such as {FILLS}/coin_trend/2026-03-08")
+    if not 0 <= nth < published.rows:
+        raise LakeError(f"{key} has {published.rows} fills, counted from 0; there is no {nth}")
+    (fill,) = lake.scan([published]).slice(nth, 1).collect().to_dicts()
+    wanted = PartitionKey(fill["input"], _venue_of(lake, published, fill), fill["input_period"])
+    of_row = next(above for above in _above(lake, published) if above.key == wanted)
+    (row,) = lake.scan([of_row]).slice(fill["input_row"], 1).collect().to_dicts()
+    clean: dict[str, pl.DataFrame] = {}
+    raw: dict[str, pl.DataFrame] = {}
+    sources: dict[str, str] = {}
+    for ticks in [of_row] if wanted.dataset.startswith("clean_") else _cleaned(lake, of_row):
+        chosen = _ticks_of(lake, ticks, row).collect()
+        if chosen.height == 0:
+            continue
+        (raws,) = (above for above in _above(lake, ticks) if above.key.dataset.startswith("raw_"))
+        numbered = lake.scan([raws]).with_row_index("raw_row")
+        clean[str(ticks.key)] = chosen
+        raw[str(raws.key)] = numbered.filter(pl.col("raw_row").is_in(chosen["raw_row"].implode())).collect()
+        sources |= {one.name: one.sha256 for one in lake.catalog.inputs_of(raws) if one.kind == "source"}
+    return Traced(fill, row, clean, raw, sources)
+
+
+def _venue_of(lake: Lake, published: Publication, fill: dict[str, Any]) -> str:
+    return next(above.key.venue for above in _above(lake, published) if above.key.dataset == fill["input"])
+
+
+def _above(lake: Lake, published: Publication) -> Iterator[Publication]:
+    """The publications a publication was made from, as they were then."""
+    for made in lake.catalog.inputs_of(published):
+        if made.kind == "object":
+            history = lake.catalog.history(PartitionKey.parse(made.name))
+            yield next(one for one in reversed(history) if one.sha256 == made.sha256)
+
+
+def _cleaned(lake: Lake, bars: Publication) -> Iterator[Publication]:
+    """The clean ticks behind bars, through shorter bars where they were made from those."""
+    for above in _above(lake, bars):
+        if above.key.dataset.startswith("clean_"):
+            yield above
+        elif above.key.dataset.startswith("bars_"):
+            yield from _cleaned(lake, above)
+
+
+def _ticks_of(lake: Lake, ticks: Publication, row: dict[str, Any]) -> pl.LazyFrame:
+    of_instrument = lake.scan([ticks]).filter(instrument=row["instrument"])
+    if "ts_open" in row:
+        return of_instrument.filter(pl.col("ts_event") >= row["ts_open"], pl.col("ts_event") < row["ts_close"])
+    return of_instrument.filter(raw_row=row["raw_row"])

@@ -9,7 +9,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export GX_ANALYTICS_ENABLED := false
 export SQLMESH__DISABLE_ANONYMIZED_ANALYTICS := true
 
-.PHONY: help setup demo test test-all dev check review bench clean
+.PHONY: help setup peers demo test test-all dev check review bench clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | column -t -s $$'\t'
@@ -22,6 +22,9 @@ setup: .venv/.ready ## Make .venv from the hashed lock; needs python3 with pip, 
 	@test -d .venv || $(UV) venv --quiet --python python3 .venv
 	@$(UV) sync --frozen --quiet --compile-bytecode
 	@touch $@
+
+peers: setup ## Make .venv-peers: the libraries that benchmarks and parity checks hold Tickline against
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-peers $(UV) sync --frozen --quiet --python python3 --project bench/peers
 
 demo: setup ## Run the whole pipeline on a synthetic universe, offline
 	@$(RUN) tickline demo

@@ -52,7 +52,9 @@ def hash_of(package, module="top"):
 
 
 def _python(package, code):
-    code = f"import sys; sys.path.insert(0, {str(package.parent)!r})\n" + textwrap.dedent(code).format(package=package.name)
+    code = f"import sys; sys.path.insert(0, {str(package.parent)!r})\n" + textwrap.dedent(code).format(
+        package=package.name
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return ran.stdout.splitlines()
 

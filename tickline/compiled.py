@@ -41,15 +41,16 @@ def specialised(function: Callable[..., Any], content: str) -> Any:
     return _kept(njit(nogil=True)(function), content)
 
 
-@intrinsic
-def borrowed(typing: Any, value: Any) -> Any:
-    """In compiled code: the same array, or tuple of such, without counting who refers to it, so that slices and calls in
-    a loop cost nothing. Only for what outlives its use, as a function's arguments do."""
-
+def _borrowed(typing: Any, value: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _uncounted(context, builder, signature.return_type, arguments[0])
+        return _uncounted(context, builder, value, arguments[0])
 
     return value(value), generate
+
+
+borrowed: Any = intrinsic(_borrowed)
+"""In compiled code: the same array, or tuple of such, without counting who refers to it, so that slices and calls in a
+loop cost nothing. Only for what outlives its use, as a function's arguments do."""
 
 
 def _kept(dispatcher: Any, content: str) -> Any:
@@ -59,7 +60,7 @@ def _kept(dispatcher: Any, content: str) -> Any:
 
 @cache
 def code_sha256(module: str) -> str:
-    """The sha256 of a module's source and, transitively, of the modules of its top package and of Tickline it imports."""
+    """The sha256 of a module's source and, transitively, of what it imports of its top package and of Tickline."""
     digest = hashlib.sha256()
     for name in sorted(_reached(module)):
         digest.update(name.encode() + b"\0" + _source(name))
@@ -85,7 +86,7 @@ def _uncounted(context: Any, builder: Any, kind: Any, value: Any) -> Any:
         array.meminfo = array.meminfo.type(None)
         return array._getvalue()
     if isinstance(kind, types.BaseTuple):
-        for nth, part in enumerate(kind):
+        for nth, part in enumerate(kind):  # type: ignore[var-annotated, arg-type]
             inner = _uncounted(context, builder, part, builder.extract_value(value, nth))
             value = builder.insert_value(value, inner, nth)
     return value

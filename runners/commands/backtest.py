@@ -1,5 +1,6 @@
 """`tickline backtest`, `sweep` and `walkforward`: run strategies, now or through the graph."""
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,8 @@ from tickline.backtest.walkforward import summarise
 from tickline.errors import ConfigError
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.pipeline.backtests import SUMMARY
-from tickline.pipeline.evidence import evidence_from, run_over, session_dates_of
+from tickline.pipeline.evidence import evidence_from, run_over
+from tickline.pipeline.graph import whole_sessions
 from tickline.pipeline.plan import State, standings
 from tickline.workspace import Workspace, workspace
 
@@ -41,7 +43,7 @@ def backtest(
     here = workspace()
     spec = changed(strategy_of(here, strategy), settings, mode)
     venue = here.universe.venues[spec.venue]
-    frames = run_over(here.lake, spec, venue, session_dates_of(here.graph, spec.venue, first, last))
+    frames = run_over(here.lake, spec, venue, days_of(here, spec, first, last))
     summary = summarise(spec, [frames])
     if html is not None:
         evidence = evidence_from(spec, venue, [frames], summary, {"strategy": spec.strategy.code})
@@ -78,6 +80,16 @@ def _windows_missing(here: Workspace, spec: StrategySpec) -> Holes:
     stages = [stage for stage in here.graph if stage.venue == spec.name]
     found = standings(here.lake, stages, suites=gated_by([spec]))
     return Holes([one for one in found if one.state is not State.FRESH], [])
+
+
+def days_of(here: Workspace, spec: StrategySpec, first: str, last: str) -> dict[date, tuple[date, ...]]:
+    """The sessions of a strategy's venue from one ISO date to another, both included, with the UTC days they touch."""
+    sessions = whole_sessions(here.universe, here.universe.venues[spec.venue], today=here.today)
+    return {
+        one: days
+        for one, days in sessions.items()
+        if one.isoformat() >= first and (not last or one.isoformat() <= last)
+    }
 
 
 def write_page(path: Path, page: str) -> None:

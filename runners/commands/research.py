@@ -10,13 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from runners.commands.answer import AsJson, as_json, finish, progress_to, table
 from runners.commands.asked import First, Last
-from runners.commands.backtest import Set, TheStrategy, changed, short, strategy_of
+from runners.commands.backtest import Set, TheStrategy, changed, days_of, short, strategy_of
+from tickline.backtest.folds import study_of
 from tickline.backtest.montecarlo import Blocks, bootstrap, trade_returns
 from tickline.backtest.search import Method
-from tickline.backtest.walkforward import Watched, search_over, study_of
+from tickline.backtest.walkforward import Watched, search_over
 from tickline.errors import BacktestError, ConfigError
 from tickline.pipeline.backtests import material_of
-from tickline.pipeline.evidence import inputs_for, published_windows, session_dates_of
+from tickline.pipeline.evidence import inputs_for, published_windows
 from tickline.pipeline.trying import jittered, stressed
 from tickline.workspace import workspace
 
@@ -43,8 +44,8 @@ def sweep(
         raise ConfigError(f"{strategy} declares no search; give its file one")
     said = {name: value for name, value in (("method", method), ("trials", trials)) if value is not None}
     asked = spec.search.model_copy(update=said)
-    sessions = session_dates_of(here.graph, spec.venue, first, last)
-    inputs = inputs_for(here.lake, spec, sessions)
+    days = days_of(here, spec, first, last)
+    inputs = inputs_for(here.lake, spec, days)
     hashes = (spec.strategy.code, *(inputs.published[key].sha256 for key in sorted(inputs.published)))
     study = study_of(asked, spec, inputs=hashes)
     folder = here.home / "searches"
@@ -53,7 +54,7 @@ def sweep(
     with _progress("tried", quiet=json) as moved:
         watched = Watched(log, hashes, moved)
         material = material_of(spec, here.universe.venues[spec.venue], inputs)
-        found, _ = search_over(spec.model_copy(update={"search": asked}), material, sessions, watched=watched)
+        found, _ = search_over(spec.model_copy(update={"search": asked}), material, sorted(days), watched=watched)
     allowed = sorted((one for one in found if one.refused is None), key=lambda one: (-one.score.values[0], one.id))
     rows = [{**one.parameters, "objective": one.score.values[0], "trades": one.score.trades} for one in allowed]
     if json:
@@ -95,7 +96,7 @@ def montecarlo(
         **{f"terminal_q{q}": float(pl.Series(outcomes.terminal).quantile(q / 100) or 0.0) for q in (5, 50, 95)},
         **{f"drawdown_q{q}": float(pl.Series(outcomes.max_drawdown).quantile(q / 100) or 0.0) for q in (50, 95)},
     }
-    venue, sessions = here.universe.venues[spec.venue], session_dates_of(here.graph, spec.venue, "", "")
+    venue, sessions = here.universe.venues[spec.venue], days_of(here, spec, "", "")
     again = []
     with _progress("rerun", quiet=json) as moved:
         for row in jittered(here.lake, spec, venue, sessions, draws=reruns, seed=seed) if reruns else ():
@@ -126,7 +127,7 @@ def stress(
     """
     here = workspace()
     spec = changed(strategy_of(here, strategy), settings)
-    venue, sessions = here.universe.venues[spec.venue], session_dates_of(here.graph, spec.venue, first, last)
+    venue, sessions = here.universe.venues[spec.venue], days_of(here, spec, first, last)
     rows = []
     with _progress("scenario", quiet=json) as moved:
         for row in stressed(here.lake, spec, venue, sessions, seed=seed):

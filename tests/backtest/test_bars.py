@@ -1,4 +1,4 @@
-"""From bars in the lake to rows of the engine: their order, what is left out, what is refused, and what is charged when."""
+"""From bars in the lake to rows of the engine: their order, what is left out or refused, and what is charged when."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -29,7 +29,14 @@ def test_rows_come_as_bars_become_known_the_longer_first_and_instruments_as_decl
     short = pl.concat([frame(bars(*[FLAT] * 4, instrument=nth), "B", "A") for nth in range(2)])
     long = frame(bars(FLAT, FLAT, every=2 * MINUTE), "B")
     ready = prepared(short.sample(fraction=1, shuffle=True, seed=3), long)
-    order = list(zip(ready.bars.events["ts"].tolist(), ready.bars.events["stream"].tolist(), ready.bars.events["instrument"].tolist(), strict=True))
+    order = list(
+        zip(
+            ready.bars.events["ts"].tolist(),
+            ready.bars.events["stream"].tolist(),
+            ready.bars.events["instrument"].tolist(),
+            strict=True,
+        )
+    )
     assert order == sorted(order, key=lambda row: (row[0], -row[1], row[2]))
     assert [(stream, nth) for ts, stream, nth in order if ts == START + 2 * MINUTE] == [(1, 1), (0, 0), (0, 1)]
     assert ready.rows["instrument"].to_list() == [("A", "B")[nth] for _, _, nth in order]
@@ -49,7 +56,13 @@ def test_prices_become_ticks_and_events_keep_them():
     (bar,), (event,) = ready.bars.bars, ready.bars.events
     assert tuple(bar["ask"]) == tuple(bar["bid"]) == (101, 105, 99, 102)
     assert (bar["mark"], bar["volume"], bar["ts_open"], bar["ts_close"]) == (102, 12.5, START, START + MINUTE)
-    assert [round(float(event[name]), 9) for name in ("open", "high", "low", "close", "volume")] == [1.01, 1.05, 0.99, 1.02, 12.5]
+    assert [round(float(event[name]), 9) for name in ("open", "high", "low", "close", "volume")] == [
+        1.01,
+        1.05,
+        0.99,
+        1.02,
+        12.5,
+    ]
 
 
 def test_bars_are_matched_on_quotes_where_that_is_assumed_and_stand_in_for_missing_trades():
@@ -104,7 +117,7 @@ def test_a_bar_that_lacks_a_price_it_needs_is_refused_and_named(nothing):
     source = frame(bars(FLAT, FLAT), "A").with_columns(
         pl.when(pl.col("input_row") == 1).then(nothing).otherwise(pl.col("low")).alias("low")
     )
-    with pytest.raises(BacktestError, match="A at 2026-03-02 10:02:00.*_low"):
+    with pytest.raises(BacktestError, match=r"A at 2026-03-02 10:02:00.*_low"):
         prepared(source)
 
 
@@ -163,7 +176,12 @@ def test_shorts_pay_at_each_sessions_close_for_the_days_until_the_next():
 
 def test_longs_pay_funding_every_eight_hours_on_each_instrument():
     found = due(Costs(funding_bps=Decimal(1)))
-    assert found[:4] == [(at(6, 16), 0, 100_000, 0), (at(6, 16), 1, 100_000, 0), (at(7, 0), 0, 100_000, 0), (at(7, 0), 1, 100_000, 0)]
+    assert found[:4] == [
+        (at(6, 16), 0, 100_000, 0),
+        (at(6, 16), 1, 100_000, 0),
+        (at(7, 0), 0, 100_000, 0),
+        (at(7, 0), 1, 100_000, 0),
+    ]
     assert {ts % (8 * 60 * MINUTE) for ts, *_ in found} == {0}
     assert found[-1][0] == at(9, 16)
 

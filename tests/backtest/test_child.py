@@ -12,7 +12,8 @@ import pytest
 
 from tickline.backtest.child import Child
 from tickline.backtest.spec import StrategySpec
-from tickline.backtest.walkforward import Material, Window, run_window
+from tickline.backtest.walkforward import run_window
+from tickline.backtest.window import Material, Window
 from tickline.errors import BacktestError
 from tickline.lake.schemas import BARS, NS, SESSIONS
 from tickline.reference.models import Instrument, InstrumentKind, Venue, VenueKind

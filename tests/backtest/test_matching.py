@@ -227,9 +227,7 @@ def test_an_order_or_nothing_at_once_that_is_asked_for_on_a_fill_has_the_next_op
 
 
 def test_the_rest_of_an_order_or_nothing_at_once_is_cancelled():
-    played = play(
-        flat(3, volume=10), submit(0, 15, tif=TimeInForce.IOC, tag=1), assumed=Assumptions(participation=0.5)
-    )
+    played = play(flat(3, volume=10), submit(0, 15, tif=TimeInForce.IOC, tag=1), assumed=Assumptions(participation=0.5))
     assert ends(played) == [(1, Status.CANCELLED, 5)]
 
 
@@ -288,7 +286,10 @@ def test_margin_is_the_share_of_a_position_the_account_must_hold(lots, is_refuse
 def test_orders_that_work_count_by_the_worse_side_and_a_lower_limit_by_its_price():
     played = play(
         flat(3),
-        *(submit(0, lots, price=price, tag=tag) for lots, price, tag in [(6, 50, 1), (-6, 150, 2), (5, 100, 3), (8, 50, 4)]),
+        *(
+            submit(0, lots, price=price, tag=tag)
+            for lots, price, tag in [(6, 50, 1), (-6, 150, 2), (5, 100, 3), (8, 50, 4)]
+        ),
         capital=AFFORDS_TEN,
     )
     assert refused(played) == [(3, Refusal.NO_MARGIN)]
@@ -296,7 +297,11 @@ def test_orders_that_work_count_by_the_worse_side_and_a_lower_limit_by_its_price
 
 def test_positions_of_other_instruments_count():
     played = play(
-        two(6), submit(1, 6, tag=1), submit(4, 5, instrument=1, tag=2), submit(6, 4, instrument=1, tag=3), capital=AFFORDS_TEN
+        two(6),
+        submit(1, 6, tag=1),
+        submit(4, 5, instrument=1, tag=2),
+        submit(6, 4, instrument=1, tag=3),
+        capital=AFFORDS_TEN,
     )
     assert refused(played) == [(2, Refusal.NO_MARGIN)]
 
@@ -304,8 +309,13 @@ def test_positions_of_other_instruments_count():
 def test_what_makes_a_position_smaller_is_never_refused_for_margin():
     market = bars((100,) * 4, (100,) * 4, (20,) * 4, (20,) * 4, (20,) * 4)
     played = play(
-        market, submit(0, 30, tag=1), submit(2, -20, tag=2), submit(2, 1, tag=3), submit(3, -10, tag=4, **REDUCES),
-        capital=AFFORDS_TEN, assumed=Assumptions(margin=0.3),
+        market,
+        submit(0, 30, tag=1),
+        submit(2, -20, tag=2),
+        submit(2, 1, tag=3),
+        submit(3, -10, tag=4, **REDUCES),
+        capital=AFFORDS_TEN,
+        assumed=Assumptions(margin=0.3),
     )
     assert played.account["equity"] < 0
     assert refused(played) == [(3, Refusal.NO_MARGIN)]

@@ -11,7 +11,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa._scripted import MINUTE, SCRIPTED, START, Script, bars, cancel, charges, frame, instrument, merged, sessions, submit
+from qa._scripted import (
+    MINUTE,
+    SCRIPTED,
+    START,
+    Script,
+    bars,
+    cancel,
+    charges,
+    frame,
+    instrument,
+    merged,
+    sessions,
+    submit,
+)
 from tickline.backtest.assumptions import Assumptions, Costs
 from tickline.backtest.bars import listed, prepare
 from tickline.backtest.matching import FILL
@@ -30,18 +43,18 @@ FLAT = (100, 100, 100, 100)
 def by_hand(fills):
     """[(instrument, lots, entry, exit)] in the order they closed, one lot at a time."""
     waiting, closed = defaultdict(deque), defaultdict(int)
-    for row, (instrument, lots, _) in enumerate(fills):
-        queue, side = waiting[instrument], 1 if lots > 0 else -1
+    for row, (name, lots, _) in enumerate(fills):
+        queue, side = waiting[name], 1 if lots > 0 else -1
         for _ in range(abs(lots)):
             if queue and queue[0][1] != side:
                 entry, entered = queue.popleft()
-                closed[instrument, entry, row] += entered
+                closed[name, entry, row] += entered
             else:
                 queue.append((row, side))
     left = defaultdict(int)
-    for instrument, queue in waiting.items():
+    for name, queue in waiting.items():
         for row, side in queue:
-            left[instrument, row] += side
+            left[name, row] += side
     trips = sorted(closed.items(), key=lambda one: (one[0][2], one[0][1]))
     opened = sorted(left.items(), key=lambda one: one[0][1])
     return [(nth, lots, entry, leave) for (nth, entry, leave), lots in trips] + [
@@ -59,9 +72,11 @@ def test_round_trips_are_first_in_first_out_and_their_lots_and_fees_add_up(made)
     for nth, name in enumerate(("instrument", "lots", "fee")):
         fills[name] = [one[nth] for one in made]
     trips = round_trips(fills)
-    assert [tuple(map(int, trip))[:4] for trip in trips[["instrument", "lots", "entry", "exit"]].tolist()] == by_hand(made)
+    assert [tuple(map(int, trip))[:4] for trip in trips[["instrument", "lots", "entry", "exit"]].tolist()] == by_hand(
+        made
+    )
     assert trips["fees"].sum() == sum(fee for _, _, fee in made)
-    for row, (_, lots, fee) in enumerate(made):
+    for row, (_, lots, _) in enumerate(made):
         of_row = trips[(trips["entry"] == row) | (trips["exit"] == row)]
         assert np.abs(of_row["lots"]).sum() == abs(lots)
     for trip in trips:
@@ -99,7 +114,10 @@ def busy():
     for _ in range(2):
         closes = 1_000 + draws.integers(-20, 21, 60).cumsum()
         opens = np.append(1_000, closes[:-1])
-        high, low = np.maximum(opens, closes) + draws.integers(0, 9, 60), np.minimum(opens, closes) - draws.integers(0, 9, 60)
+        high, low = (
+            np.maximum(opens, closes) + draws.integers(0, 9, 60),
+            np.minimum(opens, closes) - draws.integers(0, 9, 60),
+        )
         rows.append(list(zip(opens, high, low, closes, strict=True)))
     market = merged(*(bars(*rows[nth], instrument=nth, every=60 * MINUTE) for nth in range(2)))
     asked = [
@@ -119,7 +137,14 @@ def busy():
         for nth in range(60)
     ]
     due = charges(*((START + hour * 60 * MINUTE, nth, 1_000_000, 0) for hour in (8, 16, 24) for nth in range(2)))
-    return ran(market, *asked, cancel(50, 7), submit(100, 4, tag=99), assumed=Assumptions(costs=Costs(slippage_ticks=1)), due=due)
+    return ran(
+        market,
+        *asked,
+        cancel(50, 7),
+        submit(100, 4, tag=99),
+        assumed=Assumptions(costs=Costs(slippage_ticks=1)),
+        due=due,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +181,10 @@ def test_fills_are_exact_and_name_the_bar_they_traded_in(left):
     signed = table["size"] * pl.Series([1 if side == "buy" else -1 for side in table["side"]])
     assert [int(lots) for lots in signed] == made["lots"].tolist()
     for fill in table.iter_rows(named=True):
-        bar = ready.rows.row(by_predicate=(pl.col("input_row") == fill["input_row"]) & (pl.col("instrument") == fill["instrument"]), named=True)
+        bar = ready.rows.row(
+            by_predicate=(pl.col("input_row") == fill["input_row"]) & (pl.col("instrument") == fill["instrument"]),
+            named=True,
+        )
         assert bar["session_date"] == fill["session_date"]
         assert bar["ts_close"] - timedelta(hours=1) <= fill["ts"] <= bar["ts_close"]
 
@@ -193,8 +221,10 @@ def test_trades_and_fees_and_charges_make_what_equity_became(left):
     assert float(trades["net"].sum()) == pytest.approx(gained, abs=1e-6)
     assert float(trades["fees"].sum()) == pytest.approx(float(facts["fees"]), abs=1e-9)
     assert facts["fees"] == sum(frames["backtest_fills"]["fee"])
-    held = trades.filter("is_open").group_by("instrument").agg(
-        (pl.col("size") * pl.when(side="long").then(1).otherwise(-1)).sum()
+    held = (
+        trades.filter("is_open")
+        .group_by("instrument")
+        .agg((pl.col("size") * pl.when(side="long").then(1).otherwise(-1)).sum())
     )
     assert dict(held.iter_rows()) == {
         name: lots for name, lots in zip(NAMES, run.desk["positions"]["lots"][0].tolist(), strict=False) if lots

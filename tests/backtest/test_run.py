@@ -4,17 +4,15 @@ from decimal import Decimal
 
 import numpy as np
 import orjson
-import polars as pl
 import pytest
 
-from qa._scripted import FIRST, NOTE, SCRIPTED, Script, bars, charges, fail, frame, instrument, sessions, submit
+from qa._scripted import SCRIPTED, Script, bars, charges, fail, frame, instrument, sessions, submit
 from tickline.backtest import run as run_module
 from tickline.backtest.assumptions import Assumptions, Costs
 from tickline.backtest.bars import listed, prepare
 from tickline.backtest.run import Account, frames_of, run_bars
 from tickline.errors import BacktestError
 from tickline.reference.models import FeeSchedule
-from tickline.signals.desk import EventKind
 
 FLAT = (100, 100, 100, 100)
 FEES = FeeSchedule(maker_bps=Decimal(1), taker_bps=Decimal("2.5"))
@@ -26,7 +24,9 @@ class Bench:
     def __init__(self, *rows, assumed=None, capital=Decimal(1_000), lot="1"):
         market = bars(*rows)
         self.account = Account(listed([instrument("A", lot=lot)], FEES), capital, assumed or Assumptions())
-        self.ready = prepare([frame(market, "A")], sessions(market), self.account.traded, assumed=self.account.assumed, signals=())
+        self.ready = prepare(
+            [frame(market, "A")], sessions(market), self.account.traded, assumed=self.account.assumed, signals=()
+        )
 
     def run(self, *plays, notes=0, **options):
         return run_bars(SCRIPTED, Script(np.concatenate(plays), notes), self.account, self.ready, charges(), **options)
@@ -42,7 +42,10 @@ def test_a_run_says_what_was_run_on_what_and_what_came_of_it():
     facts = bench.facts(bench.run(submit(0, 10), submit(0, 0), submit(0, 1, price=50)))
     assert (facts["strategy"], facts["mode"], facts["strategy_code"]) == ("scripted", "bar", SCRIPTED.code)
     assert orjson.loads(facts["parameters"]) == {"plays": 1, "notes": 2}
-    assert (facts["ts_from"], facts["ts_to"]) == (bench.ready.rows["ts_close"].min(), bench.ready.rows["ts_close"].max())
+    assert (facts["ts_from"], facts["ts_to"]) == (
+        bench.ready.rows["ts_close"].min(),
+        bench.ready.rows["ts_close"].max(),
+    )
     assert (facts["rows"], facts["orders"], facts["refused"], facts["fills"]) == (3, 2, 1, 1)
     assert (facts["capital"], facts["fees"], facts["charges"]) == (Decimal(1_000), Decimal("0.0025"), Decimal(0))
     assert (facts["cash"], facts["equity"], facts["conserved"]) == (Decimal("989.9975"), Decimal("1000.9975"), True)

@@ -141,7 +141,9 @@ def test_a_fee_is_the_exact_share_rounded_once_half_a_unit_up(notional, rate):
     assert fee_of(notional, rate) == half_up(Fraction(notional * rate, BILLION))
 
 
-@pytest.mark.parametrize(("notional", "rate", "fee"), [(5, 10**8, 1), (4, 10**8, 0), (5, -(10**8), 0), (6, -(10**8), -1)])
+@pytest.mark.parametrize(
+    ("notional", "rate", "fee"), [(5, 10**8, 1), (4, 10**8, 0), (5, -(10**8), 0), (6, -(10**8), -1)]
+)
 def test_half_a_unit_goes_up(notional, rate, fee):
     assert fee_of(notional, rate) == fee
 

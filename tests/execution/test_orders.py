@@ -35,7 +35,10 @@ from tickline.signals.desk import (
 )
 
 PAIRS = list(itertools.product(Status, Happening))
-WORKING, OVER = {Status.WORKING, Status.PARTLY_FILLED}, {Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED}
+WORKING, OVER = (
+    {Status.WORKING, Status.PARTLY_FILLED},
+    {Status.FILLED, Status.CANCELLED, Status.EXPIRED, Status.REJECTED},
+)
 
 
 def by_rule(status, happening):
@@ -153,10 +156,10 @@ def test_one_order_more_than_there_is_room_for_is_refused(desk):
 
 
 def test_an_order_carries_the_terms_of_its_intent_and_has_not_begun(desk):
-    terms = dict(
-        instrument=1, lots=-3, kind=Kind.STOP_LIMIT, tif=TimeInForce.GTT, flags=3, price=11, trigger=12, expires=99,
-        group=4, grouping=Grouping.OCO, tag=8,
-    )
+    terms = {
+        **{"instrument": 1, "lots": -3, "kind": Kind.STOP_LIMIT, "tif": TimeInForce.GTT, "flags": 3, "price": 11},
+        **{"trigger": 12, "expires": 99, "group": 4, "grouping": Grouping.OCO, "tag": 8},
+    }
     order = send(desk[0], intent_of(**terms), 5, 7)
     assert {name: order[name] for name in terms} == terms
     assert (order["id"], order["status"], order["filled"], order["triggered"]) == (1, Status.SENT, 0, 0)

@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
@@ -17,7 +17,7 @@ from tickline.lake.registry import Rank, Registry
 from tickline.lake.schemas import DATASETS
 from tickline.pipeline.approval import Candidate, promote, require_approved
 from tickline.pipeline.backtests import OF_WINDOW, SUMMARY
-from tickline.pipeline.evidence import evidence_of, run_over, session_dates_of
+from tickline.pipeline.evidence import evidence_of, run_over
 from tickline.pipeline.plan import State, standings
 from tickline.pipeline.rebuild import rebuild
 from tickline.pipeline.stage import Stage, materialise
@@ -222,7 +222,7 @@ def test_evidence_and_ad_hoc_runs_agree_with_the_published_windows(here: Workspa
     run = evidence.run.filter(pl.col("ts_from").dt.date() == datetime(2026, 3, 8, tzinfo=UTC).date())
     chosen = yaml.safe_load(run["parameters"].item())
     again = spec.model_copy(update={"parameters": chosen})
-    sessions = session_dates_of(here.graph, "desk", WINDOWS[0], WINDOWS[0])
+    sessions = {date.fromisoformat(WINDOWS[0]): (date.fromisoformat(WINDOWS[0]),)}
     frames = run_over(here.lake, again, venue, sessions)
     published = here.lake.read(PartitionKey("backtest_fills", "trend", WINDOWS[0])).collect()
     assert frames["backtest_fills"].equals(published)
@@ -230,7 +230,7 @@ def test_evidence_and_ad_hoc_runs_agree_with_the_published_windows(here: Workspa
 
 def test_stress_tells_of_every_scenario_beside_what_was_recorded(here: Workspace) -> None:
     spec, venue = here.universe.strategies["trend"], here.universe.venues["desk"]
-    sessions = session_dates_of(here.graph, "desk", *WINDOWS)
+    sessions = {date.fromisoformat(day): (date.fromisoformat(day),) for day in WINDOWS}
     rows = list(stressed(here.lake, spec, venue, sessions, seed=3))
     assert rows[0]["scenario"] == CALM
     assert len(rows) == 7

@@ -66,9 +66,19 @@ def test_an_intent_has_no_terms_but_those_asked_for_whatever_stood_in_its_place(
     desk["intents"] = np.full(1, 77, np.int64).view(np.int64)[0]
     intent = market(desk[0], 1, -4)
     assert {name: int(intent[name]) for name in intent.dtype.names} == {
-        "action": Action.SUBMIT, "order": 0, "instrument": 1, "lots": -4, "kind": Kind.MARKET,
-        "tif": TimeInForce.GTC, "flags": 0, "price": NEVER, "trigger": NEVER, "expires": NEVER,
-        "group": 0, "grouping": Grouping.NONE, "tag": 0,
+        "action": Action.SUBMIT,
+        "order": 0,
+        "instrument": 1,
+        "lots": -4,
+        "kind": Kind.MARKET,
+        "tif": TimeInForce.GTC,
+        "flags": 0,
+        "price": NEVER,
+        "trigger": NEVER,
+        "expires": NEVER,
+        "group": 0,
+        "grouping": Grouping.NONE,
+        "tag": 0,
     }
 
 
@@ -100,7 +110,11 @@ def test_what_is_asked_is_a_list_in_the_order_it_was_said(desk):
 def working(desk, *orders):
     desk["working"] = len(orders)
     for nth, (number, instrument, tag) in enumerate(orders):
-        desk["orders"][0, nth]["id"], desk["orders"][0, nth]["instrument"], desk["orders"][0, nth]["tag"] = number, instrument, tag
+        desk["orders"][0, nth]["id"], desk["orders"][0, nth]["instrument"], desk["orders"][0, nth]["tag"] = (
+            number,
+            instrument,
+            tag,
+        )
 
 
 def test_all_orders_of_an_instrument_are_cancelled_and_no_others(desk):
@@ -125,12 +139,16 @@ def test_lots_worth_a_value_are_whole_and_cost_no_more(desk, value, price, lots)
     assert lots_worth(desk[0], 0, value, price) == lots
 
 
-@pytest.mark.parametrize(("value", "price"), [(0.0, 1.0), (-5.0, 1.0), (5.0, 0.0), (5.0, float("nan")), (float("nan"), 1.0)])
+@pytest.mark.parametrize(
+    ("value", "price"), [(0.0, 1.0), (-5.0, 1.0), (5.0, 0.0), (5.0, float("nan")), (float("nan"), 1.0)]
+)
 def test_without_value_or_price_there_are_no_lots(desk, value, price):
     assert lots_worth(desk[0], 0, value, price) == 0
 
 
-ticks = st.sampled_from([Decimal("0.01"), Decimal("0.05"), Decimal("0.1"), Decimal("0.25"), Decimal("0.00001"), Decimal(5)])
+ticks = st.sampled_from(
+    [Decimal("0.01"), Decimal("0.05"), Decimal("0.1"), Decimal("0.25"), Decimal("0.00001"), Decimal(5)]
+)
 
 
 @settings(max_examples=300, deadline=None)

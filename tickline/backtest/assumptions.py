@@ -52,9 +52,10 @@ class Costs(Declared):
 class Assumptions(Declared):
     """Everything a backtest takes for granted.
 
-    `match_on`: buys and sells look at trades alike, or buys at the ask and sells at the bid. `segments` of a session are
-    those traded in. `fill_at`: an order sent on a bar trades at the next bar's open, or (optimistic: the close was not known before it)
-    at that bar's close. `limit_fill`: a resting limit trades when the price touches it, or only when it trades through.
+    `match_on`: buys and sells look at trades alike, or buys at the ask and sells at the bid. `segments` of a session
+    are those traded in. `fill_at`: an order sent on a bar trades at the next bar's open, or at that bar's close, which
+    is optimistic: it was not known before. `limit_fill`: a resting limit trades when the price touches it, or only when
+    it trades through.
     `participation` is the most of a bar's volume our orders may be. `margin` is the share of a position's value the
     account must hold; below `maintenance` of it everything is closed. `short` allows selling what is not held.
     Latencies and `queue` are those of tick mode: there orders wait in the queue of their price.

@@ -78,11 +78,11 @@ class Place(NamedTuple):
     charges: Charges
 
 
-def build(on_event: Any) -> Callable[..., int]:
+def build(on_event: Any) -> Callable[..., int]:  # noqa: PLR0915 - what is compiled with the strategy
     """The bar engine around a compiled strategy: `run(parameters, memory, seat, place, bars, track, first)`.
 
     It runs the bars from row `first` on, writes the account's equity and cash after each, in units, to the rows of
-    `track` where that has any, and returns the row after the last it ran, which comes before the end where the log is full.
+    `track` where that has any, and returns the row after the last it ran, which is not the end where the log is full.
     """
     tell, react = teller(on_event), inlined(on_event.py_func)
 
@@ -117,9 +117,26 @@ def build(on_event: Any) -> Callable[..., int]:
         if tell(parameters, memory, seat, ts):
             take_in(seat, venue, ts)
 
-    def run(
-        parameters: Any, memory: Floats, seat: Seat, place: Place, bars: Bars, track: Ints, first: int
-    ) -> int:
+    @njit(nogil=True)
+    def close(parameters: Any, memory: Floats, seat: Seat, place: Place, bars: Bars, rows: Rows) -> None:
+        """All that happens until bars of one close are over and the strategy sees them."""
+        tally, venue, ts = seat.log.tally, place.venue, bars.events[rows.first].ts
+        seat.event.session_close = bars.events[rows.first].session_close
+        if not is_idle(seat, bars, rows):
+            match(parameters, memory, seat, venue, bars, rows)
+        elif venue.at_close:
+            give_room(seat, venue, bars, rows)
+        tally.ts = ts
+        pay(seat, place.charges, ts)
+        for row in range(rows.first, rows.end):
+            if bars.events[row].stream == 0:
+                mark(seat.desk, bars.bars[row].instrument, bars.bars[row].mark)
+        if venue.costs[0].maintenance and is_called(seat.desk, venue):
+            close_out(seat, venue, bars, rows)
+        if is_news(tally) and tell(parameters, memory, seat, ts):
+            take_in(seat, venue, ts + venue.order_latency)
+
+    def run(parameters: Any, memory: Floats, seat: Seat, place: Place, bars: Bars, track: Ints, first: int) -> int:  # noqa: PLR0913, PLR0917
         memory, seat, place, bars, track = borrowed((memory, seat, place, bars, track))
         desk, venue, tally = seat.desk, place.venue, seat.log.tally
         is_plain = desk.listed == 1 and not venue.at_close and not venue.costs[0].maintenance
@@ -129,28 +146,13 @@ def build(on_event: Any) -> Callable[..., int]:
                 return row
             event, bar = bars.events[row], bars.bars[row]
             if row == rows.end and is_quiet and event.stream == 0 and event.ts <= due and not stirs(desk, bar):
-                # Most bars: of the only instrument, with nothing to do before the strategy sees them.
+                # Most bars: of the only instrument, and nothing happens before the strategy sees them.
                 rows = Rows(row, row + 1)
                 mark(desk, bar.instrument, bar.mark)
             elif row == rows.end:
                 rows = Rows(row, end_of_close(bars.events, row))
-                seat.event.session_close = event.session_close
-                if not is_idle(seat, bars, rows):
-                    match(parameters, memory, seat, venue, bars, rows)
-                elif venue.at_close:
-                    give_room(seat, venue, bars, rows)
-                tally.ts = event.ts
-                if event.ts > due:
-                    pay(seat, place.charges, event.ts)
-                    due = next_due(place.charges, tally)
-                for nth in range(row, rows.end):
-                    if bars.events[nth].stream == 0:
-                        mark(desk, bars.bars[nth].instrument, bars.bars[nth].mark)
-                if venue.costs[0].maintenance and is_called(desk, venue):
-                    close_out(seat, venue, bars, rows)
-                if is_news(tally) and tell(parameters, memory, seat, event.ts):
-                    take_in(seat, venue, event.ts + venue.order_latency)
-                is_quiet = is_plain and not is_news(tally)
+                close(parameters, memory, seat, place, bars, rows)
+                is_quiet, due = is_plain and not is_news(tally), next_due(place.charges, tally)
             for nth in range(bars.signals.shape[1]):
                 desk.signals[nth] = bars.signals[row, nth]
             react(parameters, memory, event, desk)
@@ -362,6 +364,7 @@ def liquidate(seat: Seat, venue: Record, bar: Record) -> None:
         _take(seat, venue, bar, order, _side(order, bar).close)
         seat.log.tally.room[instrument] = 0.0
         sweep(desk)
+        mark(desk, instrument, bar.mark)
 
 
 @kernel
@@ -380,9 +383,9 @@ def _may_trade(order: Record, bar: Record) -> bool:
         return order.ts_effective <= bar.ts_open
     side = _side(order, bar)
     if _waits(order):
-        return order.tif == TimeInForce.IOC or _sets_off(order, side.high, side.low)
+        return _sets_off(order, side.high, side.low)
     if _is_limit(order):
-        return order.tif == TimeInForce.IOC or _passed(order, side.low if order.lots > 0 else side.high)
+        return _passed(order, side.low if order.lots > 0 else side.high)
     return True
 
 

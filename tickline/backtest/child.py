@@ -18,7 +18,8 @@ import orjson
 import polars as pl
 
 from tickline.backtest.spec import StrategySpec
-from tickline.backtest.walkforward import Material, Window, run_window
+from tickline.backtest.walkforward import run_window
+from tickline.backtest.window import Material, Window
 from tickline.errors import BacktestError, TicklineError
 from tickline.reference.models import Venue
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tickline.backtest.bar_engine import is_called
 from tickline.backtest.book import Books, clear, lots_at, put
 from tickline.backtest.matching import Fee, Seat, end, is_full, lapse, reject, trade
 from tickline.backtest.queueing import NOWHERE, change_to, join, trade_at, trade_through
@@ -28,14 +29,22 @@ from tickline.signals.desk import (
 )
 
 
+class Clocks(NamedTuple):
+    """Every how many ns of UTC a strategy that asks for it is woken, and equity is taken; 0 for never."""
+
+    wake: int = 0
+    sample: int = 0
+
+
 class Floor(NamedTuple):
     """Where orders meet the market: the account as it is (a DESK of its own) and the books there; the books as they are
-    known here; equity and cash in units at each sample."""
+    known here; equity and cash in units at each sample, and when those are."""
 
     account: Record
     there: Books
     here: Books
     track: Ints
+    clocks: Clocks
 
 
 @inlined
@@ -64,7 +73,7 @@ def change_level(bids: Record, asks: Record, lots: Ints, tick: Record) -> int:
 
 @kernel
 def carry_out(seat: Seat, venue: Record, books: Books) -> None:
-    """Fill what was reached and set off what was triggered, oldest first."""
+    """Fill what was reached and set off what was triggered, oldest first; close everything where the margin is gone."""
     desk = seat.desk
     for nth in range(desk.working):
         order = desk.orders[nth]
@@ -79,6 +88,8 @@ def carry_out(seat: Seat, venue: Record, books: Books) -> None:
         elif order.triggered and np.isnan(order.ahead):
             _set_off(seat, venue, books, order)
     sweep(desk)
+    if venue.costs[0].maintenance and is_called(desk, venue):
+        _close_all(seat, venue, books)
 
 
 @kernel
@@ -104,7 +115,7 @@ def admit(seat: Seat, venue: Record, books: Books) -> None:
 
 
 @kernel
-def next_due(desk: Record) -> int:
+def arrival_due(desk: Record) -> int:
     """When the next order or cancel arrives or an order expires (UTC ns)."""
     due = NEVER
     for nth in range(desk.working):
@@ -115,24 +126,6 @@ def next_due(desk: Record) -> int:
         if order.tif == TimeInForce.GTT or order.tif == TimeInForce.DAY:
             due = min(due, order.expires)
     return due
-
-
-@kernel
-def call_in(seat: Seat, venue: Record, books: Books) -> None:
-    """Close every position against the book, as a venue does where the margin is gone."""
-    desk = seat.desk
-    asked = desk.asked
-    for nth in range(desk.listed):
-        lots = desk.positions[nth].lots
-        if lots == 0 or desk.working == MOST_WORKING:
-            continue
-        intent = market(desk, nth, -lots)
-        intent.flags = Flag.REDUCE_ONLY
-        desk.asked = asked
-        order = send(desk, intent, seat.log.tally.ts, seat.log.tally.ts)
-        happen(order, Happening.ACCEPT)
-        _set_off(seat, venue, books, order)
-    sweep(desk)
 
 
 @kernel
@@ -212,6 +205,24 @@ def _take(seat: Seat, venue: Record, books: Books, order: Record, price: int) ->
         lots = min(there, abs(remaining(order)))
         done = trade(seat, order, lots if order.lots > 0 else -lots, best, fee)
         put(other, own, books.lots, best, there - abs(done))
+
+
+@kernel
+def _close_all(seat: Seat, venue: Record, books: Books) -> None:
+    """Close every position against the book, as a venue does."""
+    desk = seat.desk
+    asked = desk.asked
+    for nth in range(desk.listed):
+        lots = desk.positions[nth].lots
+        if lots == 0 or desk.working == MOST_WORKING:
+            continue
+        intent = market(desk, nth, -lots)
+        intent.flags = Flag.REDUCE_ONLY
+        desk.asked = asked
+        order = send(desk, intent, seat.log.tally.ts, seat.log.tally.ts)
+        happen(order, Happening.ACCEPT)
+        _set_off(seat, venue, books, order)
+    sweep(desk)
 
 
 @kernel

@@ -222,9 +222,9 @@ def _cancel_others(desk: Record, log: Log, order: Record) -> None:
     """Cancel the others of an order's group; they do not cancel or undo in turn."""
     for nth in range(desk.working):
         other = desk.orders[nth]
-        if other.id != order.id and not is_over(other):
-            if other.group == order.group and other.grouping == order.grouping:
-                _close(log, other, Happening.CANCEL)
+        same = other.group == order.group and other.grouping == order.grouping
+        if same and other.id != order.id and not is_over(other):
+            _close(log, other, Happening.CANCEL)
 
 
 @kernel

@@ -118,6 +118,22 @@ def equity_frame(track: Ints, rows: pl.DataFrame, traded: Listed) -> pl.DataFram
     )
 
 
+def stitched(runs: pl.DataFrame, equity: pl.DataFrame) -> pl.DataFrame:
+    """Equity of runs (BACKTEST_RUN, BACKTEST_EQUITY) as if one account had gone through them, each in proportion from
+    where the one before ended. It begins with the capital of the first, a nanosecond before the first sample.
+
+    Columns: ts, session_date, equity and `window`, the ts_to of its run.
+    """
+    ordered = runs.sort("ts_to").select("capital", "equity", window="ts_to").cast({pl.Decimal: pl.Float64})
+    before = (pl.col("equity") / pl.col("capital")).clip(0).cum_prod().shift(1, fill_value=1.0)
+    scaled = ordered.select("window", scale=pl.col("capital").first() * before / pl.col("capital"))
+    # A run may have begun earlier, to warm up, but none goes on into the next.
+    samples = equity.sort("ts").join_asof(scaled, left_on="ts", right_on="window", strategy="forward")
+    grown = samples.select("ts", "session_date", pl.col("equity") * pl.col("scale"), "window")
+    start = grown.head(1).with_columns(pl.col("ts") - pl.duration(nanoseconds=1), equity=pl.lit(ordered["capital"][0]))
+    return pl.concat([start, grown])
+
+
 @kernel
 def round_trips(fills: Records) -> Records:
     """Match fills, first in first out for each instrument, into ROUND_TRIP records in the order they closed.

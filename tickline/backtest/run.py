@@ -9,12 +9,15 @@ import numpy as np
 import orjson
 import polars as pl
 
-from tickline.backtest import bar_engine
+from tickline.backtest import bar_engine, tick_engine
 from tickline.backtest.assumptions import Assumptions, venue_of
 from tickline.backtest.bar_engine import Bars, Charges, Place
 from tickline.backtest.bars import Listed, Prepared
+from tickline.backtest.floor import Clocks
 from tickline.backtest.matching import Log, Seat, new_log
 from tickline.backtest.results import equity_frame, fills_frame, logged, orders_frame, trades_frame
+from tickline.backtest.tick_engine import open_floor
+from tickline.backtest.ticks import Tape
 from tickline.errors import BacktestError
 from tickline.execution.accounting import conserves
 from tickline.lake.schemas import BACKTEST_RUN
@@ -84,6 +87,31 @@ def run_bars(
     )
 
 
+def run_ticks(
+    strategy: Strategy, parameters: Parameters, account: Account, tape: Tape, *, clocks: Clocks, charges: Charges
+) -> Ran:
+    """Run a strategy over ticks; its track has a row for each `sample_times`.
+
+    Raises BacktestError where it makes more orders than anything sane does, or fails.
+    """
+    run = engine_for(tick_engine.build, strategy)
+    place = Place(venue_of(account.assumed, [account.traded.fees] * len(account.traded.instruments))[0], charges)
+    entries = _ENTRIES
+    while entries <= MOST_ENTRIES:
+        desk, there = desk_of(account), desk_of(account)
+        log, event = new_log(entries), np.zeros(1, EVENT)
+        floor = open_floor(tape, there[0], clocks)
+        try:
+            memory = fresh_memory(strategy, parameters)
+            is_whole = run(parameters, memory, Seat(desk[0], log, event[0]), place, tape, floor)
+        except Exception as error:
+            raise BacktestError(f"{strategy.name} failed on these ticks: {type(error).__name__}: {error}") from error
+        if is_whole:
+            return Ran(logged(log), there, floor.track)
+        entries *= 8
+    raise BacktestError(f"{strategy.name} made more than {MOST_ENTRIES:,} orders over {tape.ticks.size:,} ticks")
+
+
 def desk_of(account: Account) -> Records:
     """The desk a run begins with."""
     unit = account.traded.unit
@@ -105,14 +133,14 @@ def frames_of(
 
 
 def run_frame(
-    ran: Ran, strategy: Strategy, parameters: Parameters, account: Account, rows: pl.DataFrame
+    ran: Ran, strategy: Strategy, parameters: Parameters, account: Account, rows: pl.DataFrame, *, mode: str = "bar"
 ) -> pl.DataFrame:
-    """The run itself as one row of BACKTEST_RUN."""
+    """The run itself as one row of BACKTEST_RUN; `rows` has ts_close, when each of its rows was known."""
     (desk,), unit = ran.desk, account.traded.unit
     refused = int(np.count_nonzero(ran.log.ended["id"] == 0))
     facts: Mapping[str, Any] = {
         "strategy": strategy.name,
-        "mode": "bar",
+        "mode": mode,
         "parameters": orjson.dumps(parameters._asdict(), option=orjson.OPT_SORT_KEYS).decode(),
         "strategy_code": strategy.code,
         "ts_from": rows["ts_close"].min(),

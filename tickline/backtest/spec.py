@@ -21,16 +21,26 @@ Timeframe = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
 Setting = bool | int | FiniteFloat
 
 
+class Pieces(Declared):
+    """How ticks within a window's test sessions are cut: into `count` equal spans of time, each tested after `train`
+    before it were searched."""
+
+    count: Annotated[int, Field(ge=2, le=1_000)]
+    train: Annotated[int, Field(ge=1, le=999)] = 1
+
+
 class WalkForward(Declared):
     """How sessions are cut into windows: each trains on `train` sessions (from the first on where `anchored`), leaves
     out `gap`, and is tested on the `test` after them; the next begins `test` later. `train` may be 0 where nothing is
-    searched: the sessions before a test are then only there to warm up on, `warmup` of them."""
+    searched: the sessions before a test are then only there to warm up on, `warmup` of them. In tick mode a search goes
+    by `pieces` within the test."""
 
     test: Sessions
     train: Annotated[int, Field(ge=0, le=10_000)] = 0
     gap: Annotated[int, Field(ge=0, le=1_000)] = 0
     anchored: bool = False
     warmup: Annotated[int, Field(ge=0, le=1_000)] = 0
+    pieces: Pieces | None = None
 
 
 class Search(Declared):
@@ -62,8 +72,9 @@ class Gates(Declared):
 class StrategySpec(Declared):
     """One strategy on one venue. `module` declares its STRATEGY; `timeframes` are its streams', the first is traded on.
 
-    `parameters` are those that differ from the strategy's defaults, `capital` is in the currency the instruments are
-    quoted in. A run of one window may take `minutes` and `memory_gb` at most.
+    In tick mode it is woken every `wake_ms`, where it asks for that. `parameters` are those that differ from the
+    strategy's defaults, `capital` is in the currency the instruments are quoted in. A run of one window may take
+    `minutes` and `memory_gb` at most.
     """
 
     name: Name
@@ -75,6 +86,7 @@ class StrategySpec(Declared):
     mode: Literal["bar", "tick"] = "bar"
     timeframes: Annotated[tuple[Timeframe, ...], Field(min_length=1, max_length=8)] = ("1m",)
     capital: Annotated[Decimal, Field(gt=0, le=Decimal("1e10"), allow_inf_nan=False)] = Decimal(100_000)
+    wake_ms: Annotated[float, Field(gt=0, le=3_600_000)] = 100.0
     parameters: dict[str, Setting] = Field(default={})
     assumptions: Assumptions = Assumptions()
     windows: WalkForward
@@ -85,8 +97,13 @@ class StrategySpec(Declared):
 
     @model_validator(mode="after")
     def _consistent(self) -> "StrategySpec":
-        if self.search is not None and self.windows.train == 0:
+        cut = self.windows
+        if self.mode == "bar" and self.search is not None and cut.train == 0:
             raise ValueError("a search needs sessions to train on: set windows.train")
+        if self.mode == "tick" and (cut.train or cut.warmup or (self.search is None) != (cut.pieces is None)):
+            raise ValueError("ticks are searched within a window: set windows.pieces with search, not train or warmup")
+        if cut.pieces is not None and cut.pieces.train >= cut.pieces.count:
+            raise ValueError("windows.pieces: none is left to test")
         if len(set(self.instruments)) < len(self.instruments):
             raise ValueError("an instrument is named twice")
         return self

@@ -58,7 +58,8 @@ def settle(desk: Record, instrument: int, lots: int, price: int, fee: int) -> No
     """
     position = desk.positions[instrument]
     tick_value = desk.instruments[instrument].tick_value
-    assert fits(lots, price, tick_value) and fits(position.lots + lots, price, tick_value)
+    assert fits(lots, price, tick_value)
+    assert fits(position.lots + lots, price, tick_value)
     held, paid = position.lots, lots * price * tick_value
     if held == 0 or (held > 0) == (lots > 0):
         position.cost += paid

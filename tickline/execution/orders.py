@@ -105,7 +105,7 @@ def remaining(order: Record) -> int:
 
 
 @kernel
-def refusal(desk: Record, intent: Record) -> int:
+def refusal(desk: Record, intent: Record) -> int:  # noqa: PLR0911 - one for each reason
     """Why an intent cannot become an order, by its own terms and the position alone; NONE where it can."""
     if intent.instrument < 0 or intent.instrument >= desk.listed:
         return Refusal.UNKNOWN_INSTRUMENT

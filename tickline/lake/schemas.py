@@ -206,8 +206,8 @@ MARKETS = Schema(
     ("instrument", "ts_recv"),
 )
 
-# Money and sizes of orders and fills are exact. `input`, `input_period` and `input_row` name the row of the partition the
-# fill follows from: a bar, or a tick whose clean row names its raw one.
+# Money and sizes of orders and fills are exact. `input`, `input_period` and `input_row` name the row of the partition
+# that a fill follows from: a bar, or a tick whose clean row names its raw one.
 _MONEY = pl.Decimal(38, 12)
 BACKTEST_RUN = Schema(
     {
@@ -297,6 +297,7 @@ BACKTEST_EQUITY = Schema(
 )
 BACKTEST_FOLDS = Schema(
     {
+        "fold": pl.Int64(),  # which search of the window: in tick mode the piece that was tested after it
         "trial": pl.Int64(),
         "trial_id": pl.String(),  # sha256 of the parameters
         "parameters": pl.String(),
@@ -307,9 +308,9 @@ BACKTEST_FOLDS = Schema(
         "trades": pl.Int64(),
         "chosen": pl.Boolean(),
         "failure": pl.String(),
-        "returns": pl.List(pl.Float64()),  # by session of the training window
+        "returns": pl.List(pl.Float64()),  # over equal pieces of what it trained on
     },
-    ("trial",),
+    ("fold", "trial"),
 )
 BACKTEST_SUMMARY = Schema(
     {

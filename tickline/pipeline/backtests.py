@@ -4,7 +4,7 @@ import atexit
 import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import cache
 
 import polars as pl
@@ -12,10 +12,11 @@ import polars as pl
 from tickline.backtest.child import Child
 from tickline.backtest.search import Method
 from tickline.backtest.spec import StrategySpec
-from tickline.backtest.walkforward import Material, Window, summarise, windows_of
+from tickline.backtest.walkforward import summarise
+from tickline.backtest.window import Material, Window, windows_of
 from tickline.compiled import code_sha256
 from tickline.lake.keys import WHOLE, PartitionKey
-from tickline.lake.schemas import BACKTESTS
+from tickline.lake.schemas import BACKTESTS, DATASETS
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue
 
@@ -23,16 +24,20 @@ SUMMARY = "backtest_summary"
 OF_WINDOW = tuple(dataset for dataset in BACKTESTS if dataset != SUMMARY)
 
 
-def backtest_stages(spec: StrategySpec, venue: Venue, sessions: Sequence[date]) -> list[Stage]:
+Days = Mapping[date, Sequence[date]]
+"""The UTC days each session date touches."""
+
+
+def backtest_stages(spec: StrategySpec, venue: Venue, days: Days) -> list[Stage]:
     """The windows of a strategy over its venue's session dates, and their summary.
 
     A strategy's partitions are kept as a venue's are: its name stands where a venue's would.
     """
-    windows = windows_of(sessions, spec.windows)
-    return [_window_stage(spec, venue, windows), _summary_stage(spec, venue, windows)]
+    windows = windows_of(sorted(days), spec.windows)
+    return [_window_stage(spec, venue, windows, days), _summary_stage(spec, venue, windows)]
 
 
-def _window_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Window]) -> Stage:
+def _window_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Window], days: Days) -> Stage:
     by_period = {last.isoformat(): window for last, window in windows.items()}
 
     adapts = spec.search is not None and spec.search.method is Method.CLONAL
@@ -44,7 +49,7 @@ def _window_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Windo
             if period in before
             else []
         )
-        return [*needs_of(spec, by_period[period].sessions), *folds]
+        return [*needs_of(spec, by_period[period].sessions, days), *folds]
 
     def build(inputs: Inputs, period: str) -> Built:
         return Built(child().run(spec, by_period[period], material_of(spec, venue, inputs)))
@@ -62,20 +67,32 @@ def _window_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Windo
     )
 
 
-def needs_of(spec: StrategySpec, sessions: Sequence[date]) -> list[Need]:
-    """What a strategy reads of its venue to run over some sessions."""
+def needs_of(spec: StrategySpec, sessions: Sequence[date], days: Days) -> list[Need]:
+    """What a strategy reads of its venue to run over some sessions, each touching some UTC days."""
     years = sorted({str(day.year) for day in sessions})
-    return [
+    listed = [
         Need(PartitionKey.whole("instruments", spec.venue)),
         *(Need(PartitionKey("sessions", spec.venue, year)) for year in years),
-        *(Need(PartitionKey.daily(f"bars_{each}", spec.venue, day)) for each in spec.timeframes for day in sessions),
+    ]
+    if spec.mode == "bar":
+        bars = [f"bars_{each}" for each in spec.timeframes]
+        return [*listed, *(Need(PartitionKey.daily(dataset, spec.venue, day)) for dataset in bars for day in sessions)]
+    touched = sorted({day for session in sessions for day in days[session]})
+    before = PartitionKey.daily("closing_book", spec.venue, touched[0] - timedelta(days=1))
+    ticks = ("clean_trades", "clean_book")
+    return [
+        *listed,
+        *(Need(PartitionKey.daily(dataset, spec.venue, day)) for dataset in ticks for day in touched),
+        Need(before, required=False),
     ]
 
 
 def material_of(spec: StrategySpec, venue: Venue, inputs: Inputs) -> Material:
     """What a strategy runs on, from the partitions it needs; each row says which partition and row it is from."""
+    bars = [f"bars_{each}" for each in spec.timeframes]
+    datasets = bars if spec.mode == "bar" else ["clean_trades", "clean_book", "closing_book"]
     streams = tuple(
-        _traced(inputs, f"bars_{each}").filter(pl.col("instrument").is_in(spec.instruments)) for each in spec.timeframes
+        _traced(inputs, dataset).filter(pl.col("instrument").is_in(spec.instruments)) for dataset in datasets
     )
     traded_on = {venue.calendar_of(one) for one in venue.instruments if one.name in spec.instruments}
     sessions = inputs.scan("sessions").unique(maintain_order=True).collect()
@@ -93,7 +110,7 @@ def child() -> Child:
 
 def _summary_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Window]) -> Stage:
     periods = [last.isoformat() for last in windows]
-    read = ("backtest_equity", "backtest_trades", "backtest_folds")
+    read = ("backtest_run", "backtest_equity", "backtest_trades", "backtest_folds")
 
     def needs(_period: str) -> list[Need]:
         # A window that cannot be made is left out, and counted; the others still say what they say.
@@ -131,7 +148,7 @@ def _traced(inputs: Inputs, dataset: str) -> pl.DataFrame:
         .with_columns(pl.lit(dataset).alias("input"), pl.lit(published.key.period).alias("input_period"))
         for published in inputs.of(dataset)
     ]
-    return pl.concat(frames).collect()
+    return pl.concat(frames).collect() if frames else DATASETS[dataset].empty()
 
 
 def _config(spec: StrategySpec, venue: Venue) -> Mapping[str, object]:

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
 
 import polars as pl
 
 from tickline.backtest.montecarlo import bootstrap, trade_returns
 from tickline.backtest.report.evidence import Evidence
 from tickline.backtest.spec import StrategySpec
-from tickline.backtest.walkforward import Window, summarise
+from tickline.backtest.walkforward import summarise
+from tickline.backtest.window import Window
 from tickline.errors import BacktestError, LakeError
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.schemas import BACKTESTS
-from tickline.pipeline.backtests import OF_WINDOW, SUMMARY, child, material_of, needs_of
-from tickline.pipeline.stage import Inputs, Stage
+from tickline.pipeline.backtests import OF_WINDOW, SUMMARY, Days, child, material_of, needs_of
+from tickline.pipeline.stage import Inputs
 from tickline.reference.models import Venue
 
 _FEWEST_DRAWN = 10
@@ -66,8 +66,10 @@ def evidence_from(
 
 
 def with_bars(evidence: Evidence, lake: Lake, spec: StrategySpec) -> Evidence:
-    """The evidence with the bars its windows were tested on."""
+    """The evidence with the bars its windows were tested on; as it is in tick mode."""
     tested = evidence.equity["session_date"]
+    if spec.mode == "tick":
+        return evidence
     dataset, first, last = f"bars_{spec.timeframes[0]}", str(tested.min()), str(tested.max())
     bars = lake.dataset(dataset, venue=spec.venue, first=first, last=last)
     return replace(evidence, bars=bars.filter(pl.col("instrument").is_in(spec.instruments)).collect())
@@ -81,35 +83,26 @@ def with_fan(evidence: Evidence, *, paths: int = 10_000, seed: int = 1) -> Evide
     return replace(evidence, fan=bootstrap(returns, paths=paths, steps=returns.size, seed=seed).fan)
 
 
-def run_over(lake: Lake, spec: StrategySpec, venue: Venue, sessions: Sequence[date]) -> dict[str, pl.DataFrame]:
+def run_over(lake: Lake, spec: StrategySpec, venue: Venue, days: Days) -> dict[str, pl.DataFrame]:
     """The frames that a strategy's own parameters leave over some sessions, run now and published nowhere.
 
     Raises LakeError where a bar partition is missing, BacktestError where the run fails.
     """
-    if not sessions:
+    if not days:
         raise BacktestError(f"{venue.name} has no sessions in that range; `tickline status` shows those it has")
-    window = Window(train=(), warmup=(), test=tuple(sessions))
+    window = Window(train=(), warmup=(), test=tuple(sorted(days)))
     return child().run(
-        spec.model_copy(update={"search": None}), window, material_of(spec, venue, inputs_for(lake, spec, sessions))
+        spec.model_copy(update={"search": None, "windows": spec.windows.model_copy(update={"pieces": None})}),
+        window,
+        material_of(spec, venue, inputs_for(lake, spec, days)),
     )
 
 
-def inputs_for(lake: Lake, spec: StrategySpec, sessions: Sequence[date]) -> Inputs:
+def inputs_for(lake: Lake, spec: StrategySpec, days: Days) -> Inputs:
     """The publications a strategy needs over some sessions. Raises LakeError naming the first that is missing."""
-    needs = needs_of(spec, sessions)
+    needs = needs_of(spec, sorted(days), days)
     published = lake.catalog.currents(need.key for need in needs)
-    missing = next((need.key for need in needs if need.key not in published), None)
+    missing = next((need.key for need in needs if need.required and need.key not in published), None)
     if missing is not None:
         raise LakeError(f"{spec.name} needs {missing}, which is not in the lake; `tickline backfill` makes it")
     return Inputs(lake, published)
-
-
-def session_dates_of(graph: Sequence[Stage], venue: str, first: str, last: str) -> list[date]:
-    """The session dates of a venue from one ISO date to another, both included; empty ones are open ends."""
-    return [
-        date.fromisoformat(period)
-        for stage in graph
-        if stage.venue == venue and "bars_1m" in stage.datasets
-        for period in stage.periods
-        if period >= first and (not last or period <= last)
-    ]

@@ -22,19 +22,26 @@ def stages(universe: Universe, *, today: date) -> list[Stage]:
     """The stages of every venue, then of every strategy, with periods up to the day before `today`."""
     of_venues = {name: venue_stages(universe, venue, today=today) for name, venue in universe.venues.items()}
     of_strategies = [
-        stage
-        for spec in universe.strategies.values()
-        for stage in strategy_stages(spec, universe.venues[spec.venue], of_venues[spec.venue])
+        stage for spec in universe.strategies.values() for stage in strategy_stages(universe, spec, today=today)
     ]
     return [stage for of_venue in of_venues.values() for stage in of_venue] + of_strategies
 
 
-def strategy_stages(spec: StrategySpec, venue: Venue, of_venue: Iterable[Stage]) -> list[Stage]:
+def strategy_stages(universe: Universe, spec: StrategySpec, *, today: date) -> list[Stage]:
     """One strategy's stages over the session dates its venue's bars have."""
-    sessions = [
-        date.fromisoformat(period) for stage in of_venue if "bars_1m" in stage.datasets for period in stage.periods
-    ]
-    return [replace(stage, running=venue.end is None) for stage in backtest_stages(spec, venue, sessions)]
+    venue = universe.venues[spec.venue]
+    made = backtest_stages(spec, venue, whole_sessions(universe, venue, today=today))
+    return [replace(stage, running=venue.end is None) for stage in made]
+
+
+def whole_sessions(universe: Universe, venue: Venue, *, today: date) -> dict[date, tuple[date, ...]]:
+    """The session dates of a venue that are over and lie within its start and end, with the UTC days they touch."""
+    last = min(venue.end or today - timedelta(days=1), today - timedelta(days=1))
+    return {
+        session_date: days
+        for session_date, days in session_days(venue, universe.calendars, venue.start, last).items()
+        if venue.start <= min(days) and max(days) <= (venue.end or max(days)) and session_date <= last
+    }
 
 
 def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage]:
@@ -48,11 +55,7 @@ def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage
     last = min(venue.end or yesterday, yesterday)
     touched = session_days(venue, universe.calendars, venue.start, last)
     days = tuple(sorted({day for days in touched.values() for day in days if venue.start <= day <= last}))
-    whole = {
-        session_date: days
-        for session_date, days in touched.items()
-        if venue.start <= min(days) and max(days) <= (venue.end or max(days)) and session_date <= last
-    }
+    whole = whole_sessions(universe, venue, today=today)
     made = [
         *reference_stages(universe, venue, days),
         *raw_stages(universe, venue, days),

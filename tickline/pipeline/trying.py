@@ -12,10 +12,11 @@ from tickline.backtest.bars import LINEAGE
 from tickline.backtest.montecarlo import Jitter, draw_parameters, perturb
 from tickline.backtest.spec import StrategySpec
 from tickline.backtest.stress import SCENARIOS
-from tickline.backtest.walkforward import Material, Window, summarise
+from tickline.backtest.walkforward import summarise
+from tickline.backtest.window import Material, Window
 from tickline.lake.lake import Lake
 from tickline.lake.schemas import BARS
-from tickline.pipeline.backtests import child, material_of
+from tickline.pipeline.backtests import Days, child, material_of
 from tickline.pipeline.evidence import inputs_for
 from tickline.reference.models import Venue
 
@@ -24,33 +25,31 @@ JITTERED = {"costs": Jitter(0.5, 2.0), "latency": Jitter(0.5, 2.0)}
 """How far costs and latencies may be from those assumed: half to twice."""
 
 
-def stressed(
-    lake: Lake, spec: StrategySpec, venue: Venue, sessions: Sequence[date], *, seed: int
-) -> Iterator[dict[str, Any]]:
+def stressed(lake: Lake, spec: StrategySpec, venue: Venue, days: Days, *, seed: int) -> Iterator[dict[str, Any]]:
     """What a strategy with its own parameters comes to over some sessions as recorded, and under each scenario.
 
     Yields a row for each: scenario, total_return, max_drawdown, sharpe, trades. Scenarios move the bars it trades on;
     longer ones stay as recorded. Raises what `run_over` raises.
     """
-    recorded = material_of(spec, venue, inputs_for(lake, spec, sessions))
-    yield _told(CALM, spec, recorded, sessions)
+    recorded = material_of(spec, venue, inputs_for(lake, spec, days))
+    yield _told(CALM, spec, recorded, sorted(days))
     for name, scenario in SCENARIOS.items():
         moved = scenario(seed=seed).apply(_plain(recorded), tick_sizes=_tick_sizes(venue))
-        yield _told(name, spec, _with_bars(recorded, moved), sessions)
+        yield _told(name, spec, _with_bars(recorded, moved), sorted(days))
 
 
 def jittered(
-    lake: Lake, spec: StrategySpec, venue: Venue, sessions: Sequence[date], *, draws: int, seed: int
+    lake: Lake, spec: StrategySpec, venue: Venue, days: Days, *, draws: int, seed: int
 ) -> Iterator[dict[str, Any]]:
     """What a strategy comes to where every price is off by up to a tick, and costs and latencies are not as assumed.
 
     Yields a row for each draw, as `stressed` does. Raises what `run_over` raises.
     """
-    recorded = material_of(spec, venue, inputs_for(lake, spec, sessions))
+    recorded = material_of(spec, venue, inputs_for(lake, spec, days))
     for nth, drawn in enumerate(draw_parameters(JITTERED, draws=draws, seed=seed).iter_rows(named=True)):
         moved = perturb(_plain(recorded), ticks=1, seed=seed + nth, tick_sizes=_tick_sizes(venue))
         other = _with_costs(spec, venue, drawn["costs"], drawn["latency"])
-        yield _told(f"draw {nth}", other, _with_bars(recorded, moved), sessions)
+        yield _told(f"draw {nth}", other, _with_bars(recorded, moved), sorted(days))
 
 
 def _told(name: str, spec: StrategySpec, material: Material, sessions: Sequence[date]) -> dict[str, Any]:

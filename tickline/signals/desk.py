@@ -90,7 +90,7 @@ def _floats(*names: str) -> list[tuple[str, type]]:
 
 
 TERMS = _ints("instrument", "lots", "kind", "tif", "flags", "price", "trigger", "expires", "group", "grouping", "tag")
-"""What an order is: `price` and `trigger` in ticks, `expires` in UTC ns, NEVER where not set; `tag` is the strategy's."""
+"""An order in terms: `price` and `trigger` in ticks, `expires` in UTC ns, NEVER where not set; a strategy's `tag`."""
 
 INTENT = np.dtype([*_ints("action", "order"), *TERMS])
 """What a strategy wants. `order` is the id of the one to cancel."""
@@ -104,8 +104,9 @@ ORDER = np.dtype(
     ]
 )
 """An order working or on the way: `filled` lots of its sign; `reason` says why it was refused; the venue has it from
-`ts_effective`, and a cancel from `ts_cancel`, on; it ended at `ts_ended` (UTC ns). `ahead` are the lots in front of it in
-the queue of its price, `traded` those that traded there since its level last changed, `reached` those of it whose turn came."""
+`ts_effective`, and a cancel from `ts_cancel`, on; it ended at `ts_ended` (UTC ns). `ahead` are the lots in front of it
+in the queue of its price, `traded` those that traded there since its level last changed, `reached` those of it whose
+turn came."""
 
 INSTRUMENT = np.dtype([*_floats("tick_size", "lot_size"), *_ints("tick_value")])
 """The grid. `tick_value` is what one lot gains when the price rises a tick, in units of cash."""
@@ -127,9 +128,9 @@ DESK = np.dtype(
 )
 """What a strategy works at. It reads all of it and changes nothing but through the functions below.
 
-Cash in units of `unit`: put in (`capital`), held, paid for funding and borrowing (`charges`), and with positions at their
-last price (`equity`). The first `listed` instruments are the strategy's, the first `working` orders are alive, oldest
-first, of `ordered` so far; the first `asked` intents were said on this event. While `trading` is 0 it only watches, to
+Cash in units of `unit`: put in (`capital`), held, paid for funding and borrowing (`charges`), and with positions at
+their last price (`equity`). The first `listed` instruments are the strategy's, the first `working` orders are alive,
+oldest first, of `ordered` so far; the first `asked` intents were said on this event. While `trading` is 0 it only watches, to
 warm up: what it asks for is dropped. `signals` are those of the event's row.
 """
 

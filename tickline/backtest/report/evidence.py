@@ -7,6 +7,7 @@ from decimal import Decimal
 import polars as pl
 
 from tickline.backtest.assumptions import Assumptions
+from tickline.backtest.results import stitched
 from tickline.errors import BacktestError
 from tickline.kpi.performance import drawdown
 from tickline.lake.schemas import BACKTESTS, BARS, NS
@@ -103,14 +104,7 @@ def curve(evidence: Evidence) -> pl.DataFrame:
 
     Columns: ts, session_date, equity, drawdown (0 at a peak, negative below) and `window`, the ts_to of its run.
     """
-    runs = evidence.run.sort("ts_to").select("capital", "equity", window="ts_to").cast({pl.Decimal: pl.Float64})
-    before = _GREW.clip(0).cum_prod().shift(1, fill_value=1.0)
-    scaled = runs.select("window", scale=pl.col("capital").first() * before / pl.col("capital"))
-    # A run may have begun earlier, to warm up, but none goes on into the next.
-    samples = evidence.equity.sort("ts").join_asof(scaled, left_on="ts", right_on="window", strategy="forward")
-    grown = samples.select("ts", "session_date", pl.col("equity") * pl.col("scale"), "window")
-    start = grown.head(1).with_columns(pl.col("ts") - pl.duration(nanoseconds=1), equity=pl.lit(runs["capital"][0]))
-    return pl.concat([start, grown]).with_columns(drawdown=drawdown(pl.col("equity")))
+    return stitched(evidence.run, evidence.equity).with_columns(drawdown=drawdown(pl.col("equity")))
 
 
 def closes(of: pl.DataFrame) -> pl.DataFrame:

@@ -1,8 +1,8 @@
 """Market making: a bid and an ask around the mid price, leaned against what is held, replaced as the market moves.
 
 The price around which it quotes falls as the inventory grows, so that it trades back towards flat, as in Avellaneda and
-Stoikov 2008 ("High-frequency trading in a limit order book", https://doi.org/10.1080/14697680701381228), with half spread
-and skew given instead of solved for.
+Stoikov 2008 ("High-frequency trading in a limit order book", https://doi.org/10.1080/14697680701381228), with half
+spread and skew given instead of solved for.
 """
 
 from typing import Annotated, NamedTuple

@@ -1,0 +1,72 @@
+"""Where an order stands in the queue of its price, estimated from trades and from the totals of its level.
+
+An order joins behind all that its level holds. A trade at its price takes from the front. When the total shrinks by
+more than what traded there since it last changed, the rest was cancelled, before or behind the order: never before it
+(risk-averse), or by the probability f(behind) / (f(behind) + f(ahead)) behind it, with f(x) = x, log(1 + x) of the
+size, or x cubed. Nothing is ahead of an order that the total does not hold. Models:
+https://quant.stackexchange.com/questions/3782 and E. Rigtorp,
+https://rigtorp.se/2013/06/08/estimating-order-queue-position.html, by the rules of hftbacktest 2.4, whose fills are the
+oracle of ours (https://hftbacktest.readthedocs.io/en/latest/order_fill.html).
+"""
+
+import numpy as np
+
+from tickline.backtest.assumptions import QueueModel
+from tickline.compiled import inlined, kernel
+from tickline.signals.desk import Record
+
+NOWHERE = np.nan
+"""`ahead` of an order that stands in no queue."""
+
+
+@inlined
+def join(order: Record, lots: int) -> None:
+    """Let an order join behind the lots of its level."""
+    order.ahead = float(lots)
+    order.traded = 0.0
+
+
+@inlined
+def trade_at(order: Record, lots: int) -> None:
+    """Account for a trade of so many lots at the order's price: what goes beyond those ahead of it reaches it."""
+    order.ahead -= lots
+    order.traded += lots
+    beyond = int(np.floor(0.5 - order.ahead))
+    if beyond > 0:
+        order.reached = beyond
+        order.ahead = 0.0
+
+
+@inlined
+def trade_through(order: Record) -> None:
+    """Account for the market having gone beyond the order's price: all of it was reached."""
+    order.reached = abs(order.lots)
+
+
+@kernel
+def change_to(order: Record, model: int, before: int, after: int, lot_size: float) -> None:
+    """Account for the level's total going from so many lots to so many; `lot_size` gives LOG its unit."""
+    cancelled = before - after - order.traded
+    order.traded = 0.0
+    if model != QueueModel.RISK_AVERSE and cancelled >= 0.0:
+        ahead, behind = order.ahead, before - order.ahead
+        share = _behind(model, ahead, behind, lot_size)
+        # What cannot have been behind, because less was there, was ahead after all.
+        order.ahead = ahead - (1.0 - share) * cancelled + min(behind - share * cancelled, 0.0)
+    if not order.ahead <= after:
+        order.ahead = float(after)
+
+
+@kernel
+def _behind(model: int, ahead: float, behind: float, lot_size: float) -> float:
+    """The share of cancels that fall behind an order."""
+    if model == QueueModel.SHARE:
+        of_ahead, of_behind = ahead, behind
+    elif model == QueueModel.LOG:
+        of_ahead, of_behind = np.log(1.0 + ahead * lot_size), np.log(1.0 + behind * lot_size)
+    else:
+        of_ahead, of_behind = ahead**3, behind**3
+    total = of_behind + of_ahead
+    if total == 0.0:
+        return 1.0
+    return float(of_behind / total)

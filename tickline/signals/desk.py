@@ -130,8 +130,8 @@ DESK = np.dtype(
 
 Cash in units of `unit`: put in (`capital`), held, paid for funding and borrowing (`charges`), and with positions at
 their last price (`equity`). The first `listed` instruments are the strategy's, the first `working` orders are alive,
-oldest first, of `ordered` so far; the first `asked` intents were said on this event. While `trading` is 0 it only watches, to
-warm up: what it asks for is dropped. `signals` are those of the event's row.
+oldest first, of `ordered` so far; the first `asked` intents were said on this event. While `trading` is 0 it only
+watches, to warm up: what it asks for is dropped. `signals` are those of the event's row.
 """
 
 EVENT = np.dtype(

@@ -53,7 +53,18 @@ def _table(lake: Lake, publication: Publication) -> str:
         return markdown(("rule", "rows"), [(rule, f"{rows:,}") for rule, rows in counts.items() if rows])
     if DATASETS.get(dataset) is BARS and publication.rows:
         return _bars(lake.scan([publication]).select("instrument", "close", "bid_close", "volume").collect())
+    if dataset == "backtest_equity":
+        equity = lake.scan([publication]).collect()["equity"]
+        return markdown(("equity", "first", "last"), [(sparkline(equity), number(equity[0]), number(equity[-1]))])
+    if dataset == "backtest_summary":
+        return _summary(lake.scan([publication]).collect())
     return ""
+
+
+def _summary(summary: pl.DataFrame) -> str:
+    shown = ("sessions", "trades", "total_return", "sharpe", "max_drawdown", "win_rate", "trials", "pbo")
+    rows = [(row["scope"], *(number(row[name]) for name in shown)) for row in summary.iter_rows(named=True)]
+    return markdown(("tested", *shown), rows)
 
 
 def _bars(bars: pl.DataFrame) -> str:

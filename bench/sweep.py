@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from decimal import Decimal
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,7 +24,6 @@ import polars as pl
 
 from runners import peers
 from tickline.backtest.assumptions import Assumptions, Costs
-from tickline.backtest.bar_engine import Bars
 from tickline.backtest.bars import charges_of, listed, prepare
 from tickline.backtest.run import Account
 from tickline.backtest.sweep import Swept, sweep
@@ -114,7 +112,7 @@ def _require_same_trades(ours: list[int], vectorbt: list[int], backtesting: int)
 def _sweep(folder: Path, pairs: list[Pair]) -> Figures:
     """Seconds of wall clock and of all cores for the sweep, round trips of each pair, and the process' peak memory."""
     task = _task(np.load(folder / "closes.npy"))
-    task([pairs[0]], first=1_000)
+    task(pairs[:1])
     started, spent = time.perf_counter(), time.process_time()
     found = task(pairs)
     seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - spent
@@ -143,8 +141,8 @@ def _first_sweep(folder: Path) -> float:
     return time.perf_counter() - started
 
 
-def _task(closes: npt.NDArray[np.float64]) -> Callable[..., list[Swept]]:
-    """A function that sweeps pairs over bars of these closes, or over their first so many."""
+def _task(closes: npt.NDArray[np.float64]) -> Callable[[list[Pair]], list[Swept]]:
+    """A function that sweeps pairs over bars of these closes."""
     strategy = load_strategy("tickline.signals.strategies.sma_trend")
     instrument = Instrument(
         name="X", kind=InstrumentKind.SPOT, quote="USD", tick_size=Decimal("0.01"), lot_size=Decimal("0.001")
@@ -155,10 +153,9 @@ def _task(closes: npt.NDArray[np.float64]) -> Callable[..., list[Swept]]:
     prepared = prepare([bars], sessions, account.traded, assumed=assumed, signals=())
     charges = charges_of(sessions, account.traded, assumed)
 
-    def task(pairs: list[Pair], first: int = closes.size) -> list[Swept]:
+    def task(pairs: list[Pair]) -> list[Swept]:
         sets = [strategy.chosen({"fast": fast, "slow": slow, "stop": 0.0, "short": False}) for fast, slow in pairs]
-        head = Bars(prepared.bars.events[:first], prepared.bars.bars[:first], prepared.bars.signals[:first])
-        return sweep(strategy, sets, account, replace(prepared, bars=head), charges)
+        return sweep(strategy, sets, account, prepared, charges)
 
     return task
 

@@ -17,6 +17,7 @@ from qa._ledger import Account, Wrong
 from qa._scripted import BARS_SEEN, SCRIPTED, START, Script, charges
 from qa._streams import Outcome, Streams, joined, plays_of, venues_of
 from tickline.backtest import tick_engine
+from tickline.backtest.assumptions import QueueModel
 from tickline.backtest.bar_engine import Place
 from tickline.backtest.floor import Clocks
 from tickline.backtest.matching import FILL, Seat, new_log
@@ -170,13 +171,17 @@ def _fill(book: Book, tick: Records, fill: Records, order: Records | None) -> It
 
 
 def _more_than_traded(outcome: Outcome, nth: int, tape: Tape) -> bool:
-    """Whether a fill at a trade's own price was of more lots than it had, where fills may be partial."""
+    """Whether a fill at a trade's own price was of more lots than it had, where fills may be partial.
+
+    Under the risk-averse queue alone: the others estimate who cancelled, and may find an order before the first place.
+    """
     low, high = np.searchsorted(outcome.fills_of, [nth, nth + 1])
     fills = outcome.fills[low:high]
     ticks = tape.ticks[fills["row"]]
     at_trade = (fills["maker"] > 0) & (ticks["kind"] == TRADE) & (ticks["price"] == fills["price"])
-    is_partial = outcome.streams.venues[nth]["partial_fills"] > 0
-    return bool(is_partial and np.any(at_trade & (np.abs(fills["lots"]) > ticks["lots"])))
+    venue = outcome.streams.venues[nth]
+    is_exact = venue["partial_fills"] and venue["queue"] == QueueModel.RISK_AVERSE
+    return bool(is_exact and np.any(at_trade & (np.abs(fills["lots"]) > ticks["lots"])))
 
 
 def _tape(draws: np.random.Generator, mid: int, listed: int) -> Tape:

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from backtesting import Backtest, Strategy
+from backtesting.lib import crossover
 
 
 class Trend(Strategy):
-    """Long while the fast mean is above the slow one, flat else."""
+    """Long from where the fast mean crosses above the slow one until it crosses below, as in the library's manual."""
 
     fast = 20
     slow = 100
@@ -24,15 +25,14 @@ class Trend(Strategy):
     def init(self) -> None:
         """Work out both means."""
         closes = self.data.Close.s
-        self.quick = self.I(lambda: closes.rolling(self.fast).mean().to_numpy())
-        self.steady = self.I(lambda: closes.rolling(self.slow).mean().to_numpy())
+        self.quick = self.I(lambda: closes.rolling(self.fast).mean())
+        self.steady = self.I(lambda: closes.rolling(self.slow).mean())
 
     def next(self) -> None:
         """Turn with the means."""
-        if self.quick[-1] > self.steady[-1]:
-            if not self.position:
-                self.buy(size=0.9)
-        elif self.position:
+        if crossover(self.quick, self.steady):
+            self.buy(size=0.9)
+        elif crossover(self.steady, self.quick):
             self.position.close()
 
 

@@ -103,7 +103,7 @@ def test_assumptions_that_were_not_kept_are_seen(outcome):
 
 @pytest.fixture(scope="module")
 def taped():
-    return _tape_streams.ran(7, 60)
+    return _tape_streams.ran(7, 300)
 
 
 def test_nothing_is_wrong_with_the_streams_on_tapes(taped):

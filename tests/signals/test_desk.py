@@ -11,6 +11,7 @@ from tickline.errors import ConfigError
 from tickline.signals.desk import (
     INSTRUMENT,
     MOST_INSTRUMENTS,
+    MOST_INTENTS,
     NEVER,
     Action,
     Grouping,
@@ -164,3 +165,13 @@ def test_a_limit_off_the_grid_becomes_the_next_price_that_gives_away_less(tick, 
     price = tick * count + tick * part / 1_000
     wanted = (price / tick).to_integral_value(ROUND_FLOOR if side > 0 else ROUND_CEILING)
     assert ticks_within(float(price), float(tick), side) == wanted
+
+
+def test_no_more_is_asked_for_than_the_desk_has_room_for() -> None:
+    desk = open_desk(np.zeros(1, INSTRUMENT), capital=1, unit=1.0)
+    for _ in range(MOST_INTENTS):
+        market(desk[0], 0, 1)
+    before = desk.copy()
+    with pytest.raises(AssertionError):
+        market(desk[0], 0, 1)
+    assert desk.tobytes() == before.tobytes()

@@ -24,7 +24,7 @@ Record: TypeAlias = Any  # one of them: compiled code reads its fields as attrib
 NEVER = np.iinfo(np.int64).max
 """A time that does not come, and a price in ticks that is not set."""
 
-MOST_INSTRUMENTS, MOST_WORKING, MOST_INTENTS, MOST_SIGNALS = 16, 128, 64, 32
+MOST_INSTRUMENTS, MOST_WORKING, MOST_INTENTS, MOST_SIGNALS = 16, 128, 256, 32
 """How many instruments one strategy may trade, how many orders it may have working or on the way at a time, how many
 intents one event may cause, and how many signals it may read."""
 
@@ -168,7 +168,11 @@ def open_desk(instruments: Records, *, capital: int, unit: float) -> Records:
 
 @kernel
 def market(desk: Record, instrument: int, lots: int) -> Record:
-    """Ask for a market order; the intent, whose terms may still be changed (`flags`, `tif`, `group` ...)."""
+    """Ask for a market order; the intent, whose terms may still be changed (`flags`, `tif`, `group` ...).
+
+    Asserts that there is room for one more: a strategy that asks for more at once has lost its way.
+    """
+    assert desk.asked < MOST_INTENTS
     intent = desk.intents[desk.asked]
     desk.asked += 1
     intent.action = Action.SUBMIT

@@ -28,7 +28,6 @@ from tickline.signals.desk import (
     Action,
     EventKind,
     Floats,
-    Ints,
     Record,
     Records,
     find,
@@ -236,8 +235,3 @@ def play(
     run: Any = engine_for(build, SCRIPTED)
     assert run(script, memory, Seat(desk[0], log, event[0]), place, ticks, floor), "the log is full"
     return Played(log, desk, account, floor, memory)
-
-
-def track(played: Played) -> Ints:
-    """Equity and cash in units, by sample."""
-    return played.floor.track

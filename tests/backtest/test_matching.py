@@ -249,22 +249,25 @@ def test_a_cancel_that_arrives_after_its_order_comes_too_late():
     assert ends(play(flat(5), submit(0, 5, tag=1), cancel(1, 1), assumed=late)) == [(1, Status.FILLED, 5)]
 
 
+HALF = MOST_WORKING // 2
+
+
 def test_more_orders_than_there_is_room_for_are_refused_and_room_comes_back():
-    first = [submit(0, 1, price=50, tag=nth) for nth in range(MOST_INTENTS)]
-    second = [submit(1, 1, price=50, tag=nth) for nth in range(MOST_WORKING - MOST_INTENTS)]
+    first = [submit(0, 1, price=50, tag=nth) for nth in range(HALF)]
+    second = [submit(1, 1, price=50, tag=nth) for nth in range(MOST_WORKING - HALF)]
     played = play(flat(6), *first, *second, submit(2, 1, tag=200), cancel(3, 0), submit(4, 1, tag=201))
     assert refused(played) == [(200, Refusal.TOO_MANY)]
     assert [fill["tag"] for fill in played.records] == [201]
 
 
 def test_orders_that_trade_at_an_open_leave_room_for_those_asked_for_then():
-    many = [submit(0, 1, tag=nth) for nth in range(MOST_INTENTS)]
-    more = [submit(1, 1, price=50, tag=100 + nth) for nth in range(MOST_INTENTS)]
+    many = [submit(0, 1, tag=nth) for nth in range(HALF)]
+    more = [submit(1, 1, price=50, tag=100 + nth) for nth in range(HALF)]
     played = play(flat(6), *many, *[submit(0, 1, price=50, tag=300, **ON_FILL)], *more)
     assert refused(played) == []
-    crowd = [submit(0, 1, price=60, tag=nth) for nth in range(MOST_INTENTS)]
-    last = [submit(1, 1, tag=nth) for nth in range(MOST_WORKING - MOST_INTENTS)]
-    played = play(flat(5), *crowd, *last, submit(MOST_INTENTS - 1, 1, price=50, tag=200, **ON_FILL))
+    crowd = [submit(0, 1, price=60, tag=nth) for nth in range(HALF)]
+    last = [submit(1, 1, tag=nth) for nth in range(MOST_WORKING - HALF)]
+    played = play(flat(5), *crowd, *last, submit(HALF - 1, 1, price=50, tag=200, **ON_FILL))
     assert refused(played) == []
 
 

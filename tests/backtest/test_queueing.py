@@ -117,6 +117,19 @@ def test_cancels_that_cannot_all_have_been_behind_were_ahead():
     assert other["ahead"] == pytest.approx(300 - (1 - share) * 900 + 700 - share * 900)
 
 
+def test_what_cancels_leave_less_than_nothing_ahead_reaches_an_order_with_the_next_trade():
+    # 50 are ahead and 1,200 behind; of 900 cancels the logarithms put 5.8 % ahead: 52.4, more than there were.
+    order = joined(300)
+    change_to(order, QueueModel.LOG, 300, 1250, LOT)
+    trade_at(order, 250)
+    change_to(order, QueueModel.LOG, 1250, 100, LOT)
+    share = math.log(2.2) / (math.log(2.2) + math.log(1.05))
+    assert order["ahead"] == pytest.approx(50 - (1 - share) * 900)
+    assert order["reached"] == 0
+    trade_at(order, 10)
+    assert order["reached"] == math.floor(0.5 + 10 - 50 + (1 - share) * 900)
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_level_that_was_and_is_empty_leaves_the_order_first(model):
     order = joined(0)

@@ -466,7 +466,7 @@ MARKETS = st.builds(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(tapes(), scripts(), MARKETS)
 def test_money_is_conserved_and_nothing_trades_outside_the_book(ticks, plays, assumed):
     played = play(ticks, *plays, assumed=assumed, clocks=Clocks(wake=SECOND, sample=SECOND))

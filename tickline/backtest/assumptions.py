@@ -27,15 +27,16 @@ class QueueModel(IntEnum):
 
     RISK_AVERSE = 0  # only trades move it up
     SHARE = 1  # cancels fall before and behind it as the sizes there are
-    LOG = 2  # as the logarithms of those sizes are, which puts more of them behind it
-    POWER = 3  # as their cubes are, which puts more of them behind the smaller part
+    LOG = 2  # as the logarithms of one plus those sizes are: more evenly
+    POWER = 3  # as their cubes are: more of them where more stands
 
 
 class Costs(Declared):
     """What trading costs. Rates are of a trade's notional.
 
-    `slippage_ticks` and `slippage_bps` move the price of whatever takes against it; `impact_bps` does so by that much
-    times the square root of the order's share of the bar's volume (Almgren et al. 2005; square-root law), in bar mode.
+    In bar mode `slippage_ticks` and `slippage_bps` move the price of whatever takes against it, and `impact_bps` by
+    that much times the square root of the order's share of the bar's volume (Almgren et al. 2005; square-root law); in
+    tick mode the book says what taking costs.
     `short_bps_per_year` is paid on short positions at each session's close, over 365 days; `funding_bps` by longs to
     shorts every eight hours. Where `maker_bps` or `taker_bps` is not given, the venue's fees apply.
     """

@@ -3,8 +3,10 @@
 An order joins behind all that its level holds. A trade at its price takes from the front. When the total shrinks by
 more than what traded there since it last changed, the rest was cancelled, before or behind the order: never before it
 (risk-averse), or by the probability f(behind) / (f(behind) + f(ahead)) behind it, with f(x) = x, log(1 + x) of the
-size, or x cubed. Nothing is ahead of an order that the total does not hold. Models:
-https://quant.stackexchange.com/questions/3782 and E. Rigtorp,
+size, or x cubed. Nothing is ahead of an order that the total does not hold. Where cancels leave less than nothing ahead
+of it, the next trade at its price reaches it by as much more.
+
+Models: https://quant.stackexchange.com/questions/3782 and E. Rigtorp,
 https://rigtorp.se/2013/06/08/estimating-order-queue-position.html, by the rules of hftbacktest 2.4, whose fills are the
 oracle of ours (https://hftbacktest.readthedocs.io/en/latest/order_fill.html).
 """

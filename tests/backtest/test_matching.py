@@ -8,7 +8,7 @@ import pytest
 from qa._scripted import MINUTE, START, TICK_VALUE, bars, cancel, merged, play, submit
 from tickline.backtest.assumptions import Assumptions
 from tickline.execution.orders import Refusal, Status
-from tickline.signals.desk import MOST_INTENTS, MOST_WORKING, EventKind, Flag, Grouping, Kind, TimeInForce
+from tickline.signals.desk import MOST_WORKING, EventKind, Flag, Grouping, Kind, TimeInForce
 
 OCO = {"group": 7, "grouping": Grouping.OCO}
 LEGS = {"group": 7, "grouping": Grouping.LEGS}

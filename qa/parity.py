@@ -1,11 +1,11 @@
-"""The engines and indicators against the libraries a user would take instead, on the same input.
+"""Tickline's engines and indicators against other libraries: the same trades, fills and values.
 
-Bars: 50 random strategies in backtesting.py and vectorbt. Ticks: a quoting schedule on the recorded BTCUSDT book in
-hftbacktest, under each of its queue models. Indicators: TA-Lib. The peers live in an environment of their own (`make
-peers`). The recorded book is left out, and the figure says so, where it is not at hand.
+The peers run in an environment of their own (`make peers`). A part that cannot run is not ok and says why.
 """
 
 import os
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,23 +13,43 @@ import typer
 
 from qa import _parity_bars, _parity_indicators, _parity_ticks
 from runners.peers import peers_python
+from tickline.errors import ConfigError
 from tickline.reference.loading import VARIABLES
+
+PART_NAMES = ("bars", "indicators", "ticks")
 
 
 def run(
-    small: Annotated[bool, typer.Option("--small", help="CI's size: a few strategies, no recorded book.")] = False,
+    part: Annotated[list[str] | None, typer.Option(help=f"Only these of {', '.join(PART_NAMES)}.")] = None,
 ) -> dict[str, Any]:
-    """Example: qa parity --small"""
-    python = peers_python()
-    recorded = Path(os.environ.get("TICKLINE_REAL_DATA") or VARIABLES["TICKLINE_REAL_DATA"])
-    print("bars, in backtesting.py and vectorbt")
-    parts = {"bars": _parity_bars.compare(cases=8 if small else 50)}
-    print("indicators, in TA-Lib")
-    parts["indicators"] = _parity_indicators.compare(python)
-    left_out = []
-    if recorded.is_dir() and not small:
-        print("ticks, in hftbacktest")
-        parts["ticks"] = _parity_ticks.compare(python, recorded)
-    else:
-        left_out.append("ticks: not at this size" if small else f"ticks: no data at {recorded}")
-    return {"ok": all(part["ok"] for part in parts.values()), **parts, "left_out": left_out}
+    """Example: qa parity --part bars"""
+    asked = tuple(part or PART_NAMES)
+    if unknown := set(asked) - set(PART_NAMES):
+        raise typer.BadParameter(f"no part {', '.join(sorted(unknown))}; there are {', '.join(PART_NAMES)}")
+    parts: Mapping[str, Callable[[], Mapping[str, Any]]] = {
+        "bars": lambda: _parity_bars.compare(_recorded()),
+        "indicators": lambda: _parity_indicators.compare(peers_python()),
+        "ticks": lambda: _parity_ticks.compare(peers_python(), _recorded()),
+    }
+    figures = {name: _figure(name, parts[name]) for name in asked}
+    return {"ok": all(figure["ok"] for figure in figures.values()), **figures}
+
+
+def _figure(name: str, compare: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What a part says, or why it could not."""
+    print(f"{name}", flush=True)
+    try:
+        figure = compare()
+    except Exception as error:  # one part that fails must not keep the others from being seen
+        traceback.print_exc()
+        figure = {"ok": False, "reason": f"{type(error).__name__}: {error}"}
+    print(f"  {'ok' if figure['ok'] else 'not ok'}", flush=True)
+    return figure
+
+
+def _recorded() -> Path:
+    """The folder of recorded market data. Raises ConfigError where there is none."""
+    folder = Path(os.environ.get("TICKLINE_REAL_DATA") or VARIABLES["TICKLINE_REAL_DATA"])
+    if not folder.is_dir():
+        raise ConfigError(f"no recorded market data at {folder}; set TICKLINE_REAL_DATA")
+    return folder

@@ -22,8 +22,8 @@ CASH = 1e8
 class Turning(Strategy):
     """Holds so many units of what a case wants from when that is new."""
 
-    case: dict
-    turns: np.ndarray
+    case = None
+    turns = None
 
     def init(self) -> None:
         """Nothing: what is wanted was worked out before."""
@@ -34,23 +34,10 @@ class Turning(Strategy):
         side = self.turns[row]
         if np.isnan(side):
             return
-        if self.case["fill_at"] == "close":
-            self.turn_by_one_order(side)
-            return
         self.position.close()  # goes before the orders that protect what it closes
         if side:
             stop, target = protection(self.case, side, self.data.Close[-1])
-            self.order(side, self.case["units"], sl=stop, tp=target)
-
-    def turn_by_one_order(self, side: float) -> None:
-        """With trade_on_close, Position.close() would be filled at the next open; an order the other way is not."""
-        size = side * self.case["units"] - self.position.size
-        if size:
-            self.order(np.sign(size), int(abs(size)))
-
-    def order(self, side: float, size: int, **protected: float | None) -> None:
-        """A market order."""
-        (self.buy if side > 0 else self.sell)(size=size, **protected)
+            (self.buy if side > 0 else self.sell)(size=self.case["units"], sl=stop, tp=target)
 
 
 def main(folder: Path) -> None:

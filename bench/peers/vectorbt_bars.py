@@ -1,8 +1,8 @@
 """The cases of the parity check in vectorbt: `vectorbt_bars.py FOLDER`.
 
-FOLDER has cases.json, a list, and N.npy for each, rows of open, high, low, close. Cases with a stop or a take-profit are
-left out. Of the N-th of the others, vectorbt-N.npz gets `equity`, after each bar, and `trades`, those that were closed:
-bars of entry and exit, their prices, signed size, net profit. Prints one JSON line: how many cases it ran.
+FOLDER has cases.json, a list, and N.npy for each, rows of open, high, low, close. Cases with a stop or a take-profit
+are left out. Of the N-th of the others, vectorbt-N.npz gets `equity`, after each bar, and `trades`, those that were
+closed: bars of entry and exit, their prices, signed size, net profit. Prints one JSON line: how many cases it ran.
 """
 
 import json

@@ -41,6 +41,9 @@ BAR = np.dtype(
 )
 """What orders are matched against: times in UTC ns, prices in ticks; asks are what buys pay, bids what sells get."""
 
+_LOOK_AHEAD = 32
+"""So many bars at a time are searched for one that matters to working orders: a strategy may ask for more meanwhile."""
+
 
 class Bars(NamedTuple):
     """Bars in the order they become known: by close, of one close the longer ones first.
@@ -81,12 +84,13 @@ class Place(NamedTuple):
 def build(on_event: Any) -> Callable[..., int]:  # noqa: PLR0915 - what is compiled with the strategy
     """The bar engine around a compiled strategy: `run(parameters, memory, seat, place, bars, track, first)`.
 
-    It runs the bars from row `first` on, writes the account's equity and cash after each, in units, to the rows of
-    `track` where that has any, and returns the row after the last it ran, which is not the end where the log is full.
+    It runs the bars from row `first` on, writes the account's equity after each, and its cash where there is a second
+    column, in units, to the rows of `track` where that has any, and returns the row after the last it ran, which is not
+    the end where the log is full.
     """
     tell, react = teller(on_event), inlined(on_event.py_func)
 
-    @njit(nogil=True)
+    @inlined
     def match(parameters: Any, memory: Floats, seat: Seat, venue: Record, bars: Bars, rows: Rows) -> None:
         """Match the working orders against the bars of one close; what is asked on fills at their opens takes part in
         the rest of them, unless something later was known by then."""
@@ -118,6 +122,28 @@ def build(on_event: Any) -> Callable[..., int]:  # noqa: PLR0915 - what is compi
             take_in(seat, venue, ts)
 
     @njit(nogil=True)
+    def coast(parameters: Any, memory: Floats, desk: Record, bars: Bars, track: Ints, row: int, due: int) -> int:  # noqa: PLR0913, PLR0917
+        """Show the strategy bars of its only instrument, from a row on, while nothing happens before it sees them:
+        most bars. The row after the last it was shown, on which it may have asked for something."""
+        memory, bars, track = borrowed((memory, bars, track))
+        while row < bars.events.size:
+            still = still_until(desk, bars, row)
+            if row == still:
+                break
+            while row < still:
+                event = bars.events[row]
+                if event.stream != 0 or event.ts > due:
+                    return row
+                mark(desk, 0, bars.bars[row].mark)
+                show(desk, bars, row)
+                react(parameters, memory, event, desk)
+                keep(track, row, desk)
+                row += 1
+                if desk.asked:
+                    return row
+        return row
+
+    @inlined
     def close(parameters: Any, memory: Floats, seat: Seat, place: Place, bars: Bars, rows: Rows) -> None:
         """All that happens until bars of one close are over and the strategy sees them."""
         tally, venue, ts = seat.log.tally, place.venue, bars.events[rows.first].ts
@@ -139,36 +165,56 @@ def build(on_event: Any) -> Callable[..., int]:  # noqa: PLR0915 - what is compi
     def run(parameters: Any, memory: Floats, seat: Seat, place: Place, bars: Bars, track: Ints, first: int) -> int:  # noqa: PLR0913, PLR0917
         memory, seat, place, bars, track = borrowed((memory, seat, place, bars, track))
         desk, venue, tally = seat.desk, place.venue, seat.log.tally
-        is_plain = desk.listed == 1 and not venue.at_close and not venue.costs[0].maintenance
-        rows, is_quiet, due = Rows(first, first), False, next_due(place.charges, tally)
-        for row in range(first, bars.events.size):
-            if not is_quiet and is_full(seat.log):
-                return row
-            event, bar = bars.events[row], bars.bars[row]
-            if row == rows.end and is_quiet and event.stream == 0 and event.ts <= due and not stirs(desk, bar):
-                # Most bars: of the only instrument, and nothing happens before the strategy sees them.
-                rows = Rows(row, row + 1)
-                mark(desk, bar.instrument, bar.mark)
-            elif row == rows.end:
+        may_coast = desk.listed == 1 and not venue.at_close and not venue.costs[0].maintenance
+        row, rows = first, Rows(first, first)
+        while row < bars.events.size:
+            if row == rows.end:
+                if is_full(seat.log):
+                    return row
                 rows = Rows(row, end_of_close(bars.events, row))
                 close(parameters, memory, seat, place, bars, rows)
-                is_quiet, due = is_plain and not is_news(tally), next_due(place.charges, tally)
-            for nth in range(bars.signals.shape[1]):
-                desk.signals[nth] = bars.signals[row, nth]
-            react(parameters, memory, event, desk)
-            if desk.asked:
-                seat.event.ts, seat.event.session_close = event.ts, event.session_close
-                take_in(seat, venue, event.ts + venue.order_latency)
-                is_quiet = False
+            event = bars.events[row]
+            show(desk, bars, row)
+            on_event(parameters, memory, event, desk)
+            ask(seat, venue, event)
             if venue.at_close and desk.working and row == rows.end - 1:
                 match_last(parameters, memory, seat, venue, bars, rows)
-            if track.shape[0]:
-                track[row, 0], track[row, 1] = desk.equity, desk.cash
-        if first < bars.events.size:
-            tally.ts = bars.events[bars.events.size - 1].ts
-        return bars.events.size
+            keep(track, row, desk)
+            row += 1
+            if may_coast and row == rows.end and not is_news(tally):
+                row = coast(parameters, memory, desk, bars, track, row, next_due(place.charges, tally))
+                if row > rows.end:
+                    ask(seat, venue, bars.events[row - 1])
+                rows = Rows(row, row)
+        if first < row:
+            tally.ts = bars.events[row - 1].ts
+        return row
 
     return run
+
+
+@inlined
+def show(desk: Record, bars: Bars, row: int) -> None:
+    """Put a row's signals on the desk."""
+    for nth in range(bars.signals.shape[1]):
+        desk.signals[nth] = bars.signals[row, nth]
+
+
+@inlined
+def ask(seat: Seat, venue: Record, event: Record) -> None:
+    """Send what a strategy asked for on an event of the input."""
+    if seat.desk.asked:
+        seat.event.ts, seat.event.session_close = event.ts, event.session_close
+        take_in(seat, venue, event.ts + venue.order_latency)
+
+
+@inlined
+def keep(track: Ints, row: int, desk: Record) -> None:
+    """Keep equity after a row and, where the track has a column for it, cash."""
+    if track.shape[0]:
+        track[row, 0] = desk.equity
+        if track.shape[1] > 1:
+            track[row, 1] = desk.cash
 
 
 @inlined
@@ -196,6 +242,17 @@ def is_idle(seat: Seat, bars: Bars, rows: Rows) -> bool:
             if bars.events[row].stream == 0 and stirs(seat.desk, bars.bars[row]):
                 return False
     return True
+
+
+@kernel
+def still_until(desk: Record, bars: Bars, row: int) -> int:
+    """The first row, from one on, whose bar stirs a working order, or one before which none does."""
+    if not desk.working:
+        return bars.events.size
+    last = min(row + _LOOK_AHEAD, bars.events.size)
+    while row < last and not (bars.events[row].stream == 0 and stirs(desk, bars.bars[row])):
+        row += 1
+    return row
 
 
 @inlined

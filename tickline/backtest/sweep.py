@@ -12,7 +12,7 @@ from tickline.backtest import bar_engine
 from tickline.backtest.assumptions import venue_of
 from tickline.backtest.bar_engine import Charges, Place
 from tickline.backtest.bars import Prepared
-from tickline.backtest.matching import Log, Seat, new_log
+from tickline.backtest.matching import TALLY, Log, Seat, new_log
 from tickline.backtest.results import logged, round_trips
 from tickline.backtest.run import Account, Ran, desk_of, run_bars
 from tickline.compiled import inlined, kernel
@@ -92,7 +92,7 @@ class _Bench:
         ts = task.prepared.bars.events["ts"]
         traded = task.account.traded
         self._place = Place(venue_of(task.account.assumed, [traded.fees] * len(traded.instruments))[0], task.charges)
-        self._log, self._track = new_log(ts.size // ROWS_A_FILL), np.zeros((ts.size, 2), np.int64)
+        self._log, self._track = new_log(ts.size // ROWS_A_FILL), np.zeros((ts.size, 1), np.int64)
         self._is_last = np.append(ts[1:] != ts[:-1], True)
 
     def run(self, parameters: Parameters) -> Swept:
@@ -121,7 +121,7 @@ class _Bench:
         )
 
     def _run(self, parameters: Parameters) -> Ran | None:
-        task, log = self._task, Log(self._log.fills, self._log.ended, new_log(0).tally)
+        task, log = self._task, Log(self._log.fills, self._log.ended, np.zeros(1, TALLY)[0])
         engine, desk = engine_for(bar_engine.build, task.strategy), desk_of(task.account)
         seat, memory = Seat(desk[0], log, np.zeros(1, EVENT)[0]), fresh_memory(task.strategy, parameters)
         try:
@@ -136,13 +136,14 @@ def _deepest(equity: Ints, is_last: npt.NDArray[np.bool_], unit: float) -> float
     """The largest fall from a peak, as a share of it, over the rows after which the time changes."""
     deepest, peak, lowest = 0.0, 0, 0
     for row in range(equity.size):
-        if not is_last[row]:
+        value = equity[row]
+        if lowest <= value <= peak or not is_last[row]:
             continue
-        if equity[row] > peak:
+        if value > peak:
             deepest = max(deepest, _fall(peak, lowest, unit))
-            peak = lowest = equity[row]
-        elif equity[row] < lowest:
-            lowest = equity[row]
+            peak = lowest = value
+        else:
+            lowest = value
     return max(deepest, _fall(peak, lowest, unit))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 import polars as pl
 
 from tickline.backtest.assumptions import Assumptions, venue_of
-from tickline.backtest.bar_engine import BAR, Bars, Charges, Place, build
+from tickline.backtest.bar_engine import Bars, Charges, Place, build
+from tickline.backtest.bar_matching import BAR
 from tickline.backtest.matching import Log, Seat, new_log
 from tickline.compiled import inlined
 from tickline.lake.schemas import BARS, NS, SESSIONS

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from qa._scripted import BARS_SEEN, PLAY, SCRIPTED, START, Script
 from tickline.backtest.assumptions import VENUE
-from tickline.backtest.bar_engine import BAR, Bars, Charges, Place, build
+from tickline.backtest.bar_engine import Bars, Charges, Place, build
+from tickline.backtest.bar_matching import BAR
 from tickline.backtest.matching import FILL, Seat, new_log
 from tickline.signals.desk import (
     DESK,

@@ -22,7 +22,7 @@ from qa._scripted import (
 )
 from tickline.backtest import sweep as sweep_module
 from tickline.backtest.assumptions import Assumptions, Costs, venue_of
-from tickline.backtest.bar_engine import match_open, match_within, stirs
+from tickline.backtest.bar_matching import match_open, match_within, stirs
 from tickline.backtest.bars import listed, prepare
 from tickline.backtest.matching import Seat, new_log
 from tickline.backtest.run import Account, frames_of, run_bars

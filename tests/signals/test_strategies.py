@@ -9,19 +9,11 @@ import numpy as np
 import pytest
 
 from tickline.backtest.assumptions import Assumptions, venue_of
-from tickline.backtest.bar_engine import (
-    BAR,
-    Bars,
-    Charges,
-    Place,
-    arrive,
-    build,
-    mark,
-    match_open,
-    match_within,
-)
+from tickline.backtest.bar_engine import Bars, Charges, Place, build
+from tickline.backtest.bar_matching import BAR, arrive, match_open, match_within
 from tickline.backtest.matching import Seat, new_log, take_in
 from tickline.errors import ConfigError
+from tickline.execution.accounting import mark
 from tickline.execution.orders import Status
 from tickline.reference.models import FeeSchedule
 from tickline.signals.desk import (

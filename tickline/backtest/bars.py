@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from tickline.backtest.assumptions import Assumptions
-from tickline.backtest.bar_engine import BAR, Bars, Charges
+from tickline.backtest.bar_engine import Bars, Charges
+from tickline.backtest.bar_matching import BAR
 from tickline.errors import BacktestError
 from tickline.execution.accounting import cash_unit
 from tickline.reference.models import FeeSchedule, Instrument

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tickline.backtest.bar_engine import is_called
+from tickline.backtest.bar_matching import is_called
 from tickline.backtest.book import Books, clear, lots_at, put
 from tickline.backtest.matching import Fee, Seat, end, is_full, lapse, reject, trade
 from tickline.backtest.queueing import NOWHERE, change_to, join, trade_at, trade_through

@@ -25,7 +25,8 @@ from typing import Any
 
 import numpy as np
 
-from tickline.backtest.bar_engine import Charges, Place, is_called
+from tickline.backtest.bar_engine import Charges, Place
+from tickline.backtest.bar_matching import is_called
 from tickline.backtest.book import open_books
 from tickline.backtest.floor import Clocks, Floor, admit, arrival_due, carry_out, change_level, meets
 from tickline.backtest.matching import Log, Seat, is_full, take_in

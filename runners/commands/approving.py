@@ -1,4 +1,4 @@
-"""`tickline approve` and `tickline strategies`: which version of a strategy may trade, and who said so."""
+"""`tickline approve`, `strategies` and `mirror`: which version of a strategy may trade, who said so, and where else."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 from expectations.backtest_checks import gated_by
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.backtest import TheStrategy, strategy_of
+from runners.mlflow import Mlflow
 from tickline.lake.registry import Rank, Registry
 from tickline.pipeline.approval import Candidate, promote
 from tickline.workspace import Workspace, workspace
@@ -51,6 +52,24 @@ def strategies(json: AsJson = False) -> None:
         as_json(rows)
         return
     table("Strategies", ("strategy", "version", "rank", "last word"), [[*row.values()] for row in rows])
+
+
+def mirror(
+    to: Annotated[str, typer.Option(help="The MLflow server.")],
+    json: AsJson = False,
+) -> None:
+    """Copy what the registry says of every strategy to an MLflow server; to do it again changes nothing.
+
+    Example: tickline mirror --to http://127.0.0.1:5000
+    """
+    here, server = workspace(), Mlflow(to)
+    registry = Registry(here.lake.catalog)
+    copied = {name: server.mirror(name, registry.history(name)) for name in here.universe.strategies}
+    if json:
+        as_json([{"strategy": name, "versions": versions} for name, versions in copied.items()])
+    else:
+        people.print(f"{sum(copied.values())} versions of {len(copied)} strategies are at {to}", markup=False)
+    finish(ok=True)
 
 
 def candidate(here: Workspace, name: str) -> Candidate:

@@ -324,7 +324,7 @@ def play(
     assumed: Assumptions | None = None,
     capital: int = 10**15,
     due: Charges | None = None,
-    entries: int = 1_000,
+    entries: int = 50_000,
 ) -> Played:
     """Play a script on bars, with capital in units; its first 200 events are noted."""
     instruments = grid(int(market.events["instrument"].max()) + 1)

@@ -434,6 +434,13 @@ def test_what_is_asked_on_a_bar_of_one_instrument_trades_in_no_bar_of_another_th
     assert all(sent[int(fill["order"])] <= opens[fill["row"]] for fill in played.records)
 
 
+def test_what_it_asks_for_in_answer_to_an_end_and_is_refused_is_told_the_next_time_it_is_told_anything():
+    market = bars(*[(100,) * 4] * 4)
+    plays = submit(1, 0, tag=5), submit(5, 0, tag=5, on=EventKind.CLOSED)
+    told = [(note["ts"] - START) // MINUTE for note in play(market, *plays).notes if note["kind"] == EventKind.CLOSED]
+    assert told == [2, 3, 3, 4]
+
+
 def test_a_longer_bar_is_seen_once_it_closed_and_before_the_shorter_one_of_the_same_close():
     short = bars(*[(100 + nth,) * 4 for nth in range(6)])
     long = bars((100, 102, 100, 102), (103, 105, 103, 105), every=3 * MINUTE, stream=1)

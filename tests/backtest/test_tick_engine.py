@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from qa._scripted import START, TICK_VALUE, charges, grid
@@ -335,6 +335,24 @@ def test_what_is_refused_here_is_told_at_once():
     assert (told["ts"] / MS, told["tag"], told["status"]) == (1_000, 5, Status.REJECTED)
 
 
+@pytest.mark.parametrize("terms", [REDUCE_ONLY, {"price": 101, **POST_ONLY}, {"price": 100, "tif": TimeInForce.IOC}])
+def test_what_it_asks_for_in_answer_to_an_end_and_ends_at_once_is_told_with_the_next_tick(terms):
+    sign = -1 if terms is REDUCE_ONLY else 1
+    ticks = on(level(1_500, BID, 98, 6), level(1_500, BID, 98, 7), level(2_500, BID, 98, 8))
+    plays = submit(1, sign, tag=5, **terms), submit(5, sign, tag=5, on=EventKind.CLOSED, **terms)
+    played = play(ticks, *plays)
+    told = [note["ts"] / MS for note in played.told(EventKind.CLOSED)]
+    assert told == [1_000, 1_500, 2_500, 9_000]
+    assert [note["ts"] for note in played.notes] == sorted(note["ts"] for note in played.notes)
+
+
+def test_all_that_ended_before_it_answered_is_told_at_once():
+    plays = [submit(1, -3, tag=tag, **REDUCE_ONLY) for tag in (5, 6, 7)]
+    played = play(on(), *plays, submit(5, -1, tag=8, on=EventKind.CLOSED, **REDUCE_ONLY))
+    told = [(note["ts"] / MS, note["tag"]) for note in played.told(EventKind.CLOSED)]
+    assert told == [(1_000, 5), (1_000, 6), (1_000, 7), (9_000, 8)]
+
+
 # Money.
 
 
@@ -525,6 +543,7 @@ def _apply(levels, tick):
 @given(tapes(), scripts())
 def test_what_is_known_in_the_end_is_what_is_so(ticks, plays):
     played = play(ticks, *plays, assumed=Assumptions(costs=FEES))
+    assume(played.log.tally["told_ended"] == played.log.tally["ended"])  # what it answers last is never told
     desk, account = played.desk[0], played.account[0]
     assert [desk[name] for name in ("cash", "working")] == [account[name] for name in ("cash", "working")]
     for name in ("lots", "cost", "realised", "fees"):

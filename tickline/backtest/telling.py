@@ -13,7 +13,7 @@ from tickline.signals.desk import EventKind, Floats, Record
 
 def teller(on_event: Callable[..., None]) -> Any:
     """A compiled function that tells a strategy, at a time in UTC ns, of every fill and every order that ended since it
-    was last told; whether it then asked for anything."""
+    was last told; whether it then asked for anything. What comes of that is told when it is called again."""
 
     @njit(nogil=True)
     def tell(parameters: Any, memory: Floats, seat: Seat, ts: int) -> bool:

@@ -3,7 +3,9 @@
 Two clocks run. The venue's: a tick happens at `ts`; orders and cancels arrive `order_latency` after they were sent, and
 meet the book as it is after every tick up to then. Ours: a tick is known at `ts_recv`, a fill or an end
 `answer_latency` after it happened. The strategy's desk holds what is known, the floor's account what is so. At one time
-what becomes known comes first, then what happens, then what is due, then the strategy's clock.
+what becomes known comes first, then what happens, then what is due, then the strategy's clock. What is refused here is
+known at once; but once a strategy answered an end with something new, what else ends in the same instant is known with
+the next tick, so that asking for the impossible again and again moves on with time.
 
 How orders trade:
 1. What may trade at once takes the book's levels, best first, at most what each holds; what it took is gone until the
@@ -37,8 +39,9 @@ from tickline.execution.accounting import charge, mark, revalue, settle
 from tickline.execution.orders import Happening, Status, ask_to_cancel, happen, sweep
 from tickline.signals.desk import NEVER, Action, EventKind, Floats, Grouping, Ints, Record, Records
 
-PACE = np.dtype([(name, np.int64) for name in ("wake", "woken", "sample", "sampled")])
-"""When the strategy is woken next, for which instrument, when equity is taken next (UTC ns), and how often it was."""
+PACE = np.dtype([(name, np.int64) for name in ("wake", "woken", "sample", "sampled", "answered", "ends", "later")])
+"""When the strategy is woken next, for which instrument, when equity is taken next (UTC ns), and how often it was; when
+it last answered an end (UTC ns), how many orders had ended by then, and when the tick after that is known."""
 
 
 def open_floor(tape: Tape, account: Record, clocks: Clocks) -> Floor:
@@ -98,7 +101,10 @@ def build(on_event: Callable[..., None]) -> Callable[..., bool]:
                     return True
                 log.tally.ts, log.tally.row, event.ts = due, max(happened - 1, 0), due
                 if attends(seat, place, floor, pace, tape.closes):
+                    asked = desk.asked
                     on_event(parameters, memory, event, desk)
+                    if desk.asked > asked and event.kind == EventKind.CLOSED:
+                        note_answer(pace, due, log, ts_known)
             if desk.asked:
                 hand_over(seat, account, venue)
         return False
@@ -118,7 +124,7 @@ def start(pace: Record, event: Record, clocks: Clocks, tape: Tape) -> None:
 def next_due(seat: Seat, place: Place, floor: Floor, pace: Record) -> int:
     """When the next thing is due that is not a tick (UTC ns)."""
     log, latency = seat.log, place.venue.answer_latency
-    ours = min(answer_due(log, latency), accepted_due(seat.desk, latency))
+    ours = min(answer_due(log, latency, pace), accepted_due(seat.desk, latency))
     theirs = min(arrival_due(floor.account), charge_due(log, place.charges))
     return min(ours, theirs, pace.wake, pace.sample, seat.event.session_close)
 
@@ -129,8 +135,8 @@ def attends(seat: Seat, place: Place, floor: Floor, pace: Record, closes: Ints) 
     then written."""
     event, log, account = seat.event, seat.log, floor.account
     ts, latency = event.ts, place.venue.answer_latency
-    if answer_due(log, latency) == ts:
-        return hears(seat, account, latency)
+    if answer_due(log, latency, pace) == ts:
+        return hears(seat, account, latency, pace)
     if accepted_due(seat.desk, latency) == ts:
         hear_accepted(seat.desk, ts - latency)
     elif arrival_due(account) <= ts:
@@ -161,10 +167,10 @@ def wake(seat: Seat, floor: Floor, pace: Record) -> None:
 
 
 @kernel
-def hears(seat: Seat, account: Record, latency: int) -> bool:
+def hears(seat: Seat, account: Record, latency: int, pace: Record) -> bool:
     """Take note of the fill or end that became known; whether it makes an event, which is then written."""
     desk, event, log, tally = seat.desk, seat.event, seat.log, seat.log.tally
-    if _fill_due(log, latency) <= _end_due(log, latency):
+    if _fill_due(log, latency) <= _end_due(log, latency, pace):
         fill = log.fills[tally.told_fills]
         tally.told_fills += 1
         hear_fill(desk, fill)
@@ -283,9 +289,16 @@ def pay(seat: Seat, account: Record, charges: Charges) -> None:
 
 
 @inlined
-def answer_due(log: Log, latency: int) -> int:
+def note_answer(pace: Record, ts: int, log: Log, later: int) -> None:
+    """Take note that the strategy answered an end, before that is sent: its first answer at a time (UTC ns) counts."""
+    if ts > pace.answered:
+        pace.answered, pace.ends, pace.later = ts, log.tally.ended, later
+
+
+@inlined
+def answer_due(log: Log, latency: int, pace: Record) -> int:
     """When the next fill or end becomes known (UTC ns)."""
-    return min(_fill_due(log, latency), _end_due(log, latency))
+    return min(_fill_due(log, latency), _end_due(log, latency, pace))
 
 
 @inlined
@@ -311,13 +324,16 @@ def _fill_due(log: Log, latency: int) -> int:
 
 
 @inlined
-def _end_due(log: Log, latency: int) -> int:
-    """What was refused here is known at once."""
+def _end_due(log: Log, latency: int, pace: Record) -> int:
+    """What was refused here is known at once; what had not ended when an end of that time was answered, later."""
     tally = log.tally
     if tally.told_ended == tally.ended:
         return NEVER
     ended = log.ended[tally.told_ended]
-    return ended.ts_ended + (latency if ended.id else 0)
+    due = ended.ts_ended + (latency if ended.id else 0)
+    if due > pace.answered:
+        return due
+    return pace.answered if tally.told_ended < pace.ends else pace.later
 
 
 @kernel

@@ -121,7 +121,8 @@ def stress(
     json: AsJson = False,
 ) -> None:
     """What a strategy with its own parameters comes to under a flash crash, a gap, five times the volatility, an
-    outage, a stale feed and a spread blown out, beside what was recorded.
+    outage, a stale feed and a spread blown out, beside what was recorded. A scenario the sessions are too few for is
+    named, with the reason.
 
     Example: tickline stress coin_trend
     """

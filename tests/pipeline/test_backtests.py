@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from expectations.backtest_checks import gated_by, judge_backtests
+from tickline.backtest.stress import SCENARIOS
 from tickline.errors import BacktestError, ConfigError, GateClosed, LakeError
 from tickline.lake.keys import PartitionKey
 from tickline.lake.registry import Rank, Registry
@@ -235,6 +236,17 @@ def test_stress_tells_of_every_scenario_beside_what_was_recorded(here: Workspace
     assert rows[0]["scenario"] == CALM
     assert len(rows) == 7
     assert len({row["total_return"] for row in rows}) > 1
+
+
+def test_a_scenario_that_does_not_apply_is_named_with_the_reason_and_the_others_run(here: Workspace) -> None:
+    spec, venue = here.universe.strategies["trend"], here.universe.venues["desk"]
+    day = date.fromisoformat(WINDOWS[0])
+    rows = {row["scenario"]: row for row in stressed(here.lake, spec, venue, {day: (day,)}, seed=3)}
+    assert set(rows) == {CALM, *SCENARIOS}
+    reasons = {name: row["not_applicable"] for name, row in rows.items() if row["not_applicable"]}
+    assert list(reasons) == ["opening_gap"]
+    assert "give two sessions or more" in reasons["opening_gap"]
+    assert {name for name, row in rows.items() if row["total_return"] is None} == {"opening_gap"}
 
 
 def test_only_what_passes_its_gates_as_it_is_now_may_be_approved(here: Workspace, config: Path) -> None:

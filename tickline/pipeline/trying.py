@@ -14,6 +14,7 @@ from tickline.backtest.spec import StrategySpec
 from tickline.backtest.stress import SCENARIOS
 from tickline.backtest.walkforward import summarise
 from tickline.backtest.window import Material, Window
+from tickline.errors import ConfigError
 from tickline.lake.lake import Lake
 from tickline.lake.schemas import BARS
 from tickline.pipeline.backtests import Days, child, material_of
@@ -21,6 +22,7 @@ from tickline.pipeline.evidence import inputs_for
 from tickline.reference.models import Venue
 
 CALM = "as recorded"
+MEASURES = ("total_return", "max_drawdown", "sharpe", "trades")
 JITTERED = {"costs": Jitter(0.5, 2.0), "latency": Jitter(0.5, 2.0)}
 """How far costs and latencies may be from those assumed: half to twice."""
 
@@ -28,14 +30,22 @@ JITTERED = {"costs": Jitter(0.5, 2.0), "latency": Jitter(0.5, 2.0)}
 def stressed(lake: Lake, spec: StrategySpec, venue: Venue, days: Days, *, seed: int) -> Iterator[dict[str, Any]]:
     """What a strategy with its own parameters comes to over some sessions as recorded, and under each scenario.
 
-    Yields a row for each: scenario, total_return, max_drawdown, sharpe, trades. Scenarios move the bars it trades on;
-    longer ones stay as recorded. Raises what `run_over` raises.
+    Yields a row for each: scenario, total_return, max_drawdown, sharpe, trades and not_applicable, which says why there
+    are too few bars for a scenario and is None where it was run. Scenarios move the bars it trades on; longer ones stay
+    as recorded. Raises what `run_over` raises.
     """
     recorded = material_of(spec, venue, inputs_for(lake, spec, days))
-    yield _told(CALM, spec, recorded, sorted(days))
-    for name, scenario in SCENARIOS.items():
-        moved = scenario(seed=seed).apply(_plain(recorded), tick_sizes=_tick_sizes(venue))
-        yield _told(name, spec, _with_bars(recorded, moved), sorted(days))
+    bars = _plain(recorded)
+    yield _told(CALM, spec, recorded, sorted(days)) | {"not_applicable": None}
+    for name, kind in SCENARIOS.items():
+        scenario = kind(seed=seed)
+        try:
+            scenario.span(bars)
+        except ConfigError as too_few:
+            yield {"scenario": name} | dict.fromkeys(MEASURES) | {"not_applicable": str(too_few)}
+            continue
+        moved = scenario.apply(bars, tick_sizes=_tick_sizes(venue))
+        yield _told(name, spec, _with_bars(recorded, moved), sorted(days)) | {"not_applicable": None}
 
 
 def jittered(
@@ -43,7 +53,7 @@ def jittered(
 ) -> Iterator[dict[str, Any]]:
     """What a strategy comes to where every price is off by up to a tick, and costs and latencies are not as assumed.
 
-    Yields a row for each draw, as `stressed` does. Raises what `run_over` raises.
+    Yields a row for each draw: scenario, total_return, max_drawdown, sharpe, trades. Raises what `run_over` raises.
     """
     recorded = material_of(spec, venue, inputs_for(lake, spec, days))
     for nth, drawn in enumerate(draw_parameters(JITTERED, draws=draws, seed=seed).iter_rows(named=True)):
@@ -56,8 +66,7 @@ def _told(name: str, spec: StrategySpec, material: Material, sessions: Sequence[
     window = Window(train=(), warmup=(), test=tuple(sessions))
     frames = child().run(spec.model_copy(update={"search": None}), window, material)
     (whole,) = summarise(spec, [frames]).filter(scope="all").to_dicts()
-    measured = ("total_return", "max_drawdown", "sharpe", "trades")
-    return {"scenario": name} | {measure: whole[measure] for measure in measured}
+    return {"scenario": name} | {measure: whole[measure] for measure in MEASURES}
 
 
 def _plain(material: Material) -> pl.DataFrame:
@@ -65,8 +74,8 @@ def _plain(material: Material) -> pl.DataFrame:
 
 
 def _with_bars(recorded: Material, moved: pl.DataFrame) -> Material:
-    """The material with other bars to trade on; each still names the row it was made from."""
-    lineage = recorded.streams[0].select("instrument", "ts_open", *LINEAGE)
+    """The material with other bars to trade on; each still names the row it was made from, and has its signals."""
+    lineage = recorded.streams[0].select("instrument", "ts_open", *LINEAGE, pl.exclude(*BARS.columns, *LINEAGE))
     traced = moved.join(lineage, on=["instrument", "ts_open"], how="left", maintain_order="left")
     return replace(recorded, streams=(traced, *recorded.streams[1:]))
 

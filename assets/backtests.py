@@ -25,5 +25,5 @@ LOOK = Look(
 def backtest_assets(graph: list[Stage], spec: StrategySpec) -> list[dg.AssetsDefinition]:
     """The windows and the summary of a strategy."""
     judge = Judge(spec.owner, gated_by([spec]), lambda lake, published: judge_backtests(lake, spec, published))
-    others = [stage for stage in graph if stage.venue in (spec.name, spec.venue)]
+    others = [stage for stage in graph if stage.venue in (spec.name, spec.venue, spec.signals)]
     return [stage_asset(stage, judge, others, LOOK) for stage in others if stage.venue == spec.name]

@@ -8,11 +8,12 @@ from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import BACKTESTS, CARRIED, DATASETS, INSTRUMENTS, SESSIONS, Schema
 
 KPI_DATA_QUALITY = "kpi_data_quality_daily"
+_UNJUDGED = ("signals",)
 
 JUDGED: dict[str, Schema] = {
     name: schema
     for name, schema in DATASETS.items()
-    if name not in CARRIED and name not in BACKTESTS and not name.startswith("gaps_")
+    if name not in CARRIED and name not in BACKTESTS and name not in _UNJUDGED and not name.startswith("gaps_")
 } | {
     KPI_DATA_QUALITY: Schema(
         {

@@ -11,6 +11,7 @@ from assets.marts import mart_assets, mart_partitions
 from assets.raw import raw_assets
 from assets.reference import reference_assets
 from assets.retention import retention_assets
+from assets.signals import signal_assets
 from orchestration.automation import with_policies
 from orchestration.resources import lake_resource
 from orchestration.schedules import schedules
@@ -33,11 +34,12 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
         for make in (reference_assets, raw_assets, clean_assets, bar_assets)
         for asset in make(graph, venue)
     ]
+    signals = [asset for declared in universe.signals.values() for asset in signal_assets(graph, declared)]
     backtests = [asset for spec in universe.strategies.values() for asset in backtest_assets(graph, spec)]
     raw = [stage for stage in graph if stage.sources]
     return dg.Definitions(
         assets=with_policies(
-            [*assets, *backtests, mart_assets(graph), *retention_assets(universe.retention)], universe
+            [*assets, *signals, *backtests, mart_assets(graph), *retention_assets(universe.retention)], universe
         ),
         schedules=schedules(mart_partitions(graph)),
         sensors=[new_data_sensor(raw, today=lambda: datetime.now(UTC).date()), failed_checks, failed_runs],

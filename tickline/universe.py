@@ -1,6 +1,6 @@
 """Everything a configuration folder declares, loaded and checked together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from tickline.lake.retention import RetentionPolicy
 from tickline.reference.calendars import SessionCalendar, load_calendars
 from tickline.reference.loading import load_layout, load_venues, load_yaml
 from tickline.reference.models import Venue
+from tickline.signals.spec import SignalSet, load_signals
 from tickline.ticks.conditions import Conditions, load_conditions
 from tickline.ticks.rules import RuleSet, load_rules
 
@@ -23,6 +24,7 @@ class Universe:
     rules: RuleSet
     conditions: dict[str, Conditions]
     retention: RetentionPolicy
+    signals: dict[str, SignalSet]
     strategies: dict[str, StrategySpec]
 
 
@@ -40,12 +42,18 @@ def load_universe(folder: Path) -> Universe:
         rules=load_rules(layout.rules),
         conditions=load_conditions(layout.conditions),
         retention=load_yaml(layout.retention, RetentionPolicy),
+        signals=load_signals(layout.signals, venues),
         strategies=load_strategies(layout.strategies, venues),
     )
     problems = [
         f"{layout.venues / name}.yaml: {problem}"
         for name, venue in universe.venues.items()
         for problem in _contradictions(venue, universe)
+    ]
+    problems += [
+        f"{layout.strategies / name}.yaml: {problem}"
+        for name, spec in universe.strategies.items()
+        for problem in _signals_amiss(spec, universe.signals)
     ]
     if problems:
         raise ConfigError("\n".join(problems))
@@ -63,3 +71,23 @@ def _contradictions(venue: Venue, universe: Universe) -> Iterator[str]:
     for instrument in venue.instruments:
         for name, reason in parameters.objections(instrument.parameters):
             yield f"instruments.{instrument.name}.parameters.{name}: {reason}"
+
+
+def _signals_amiss(spec: StrategySpec, sets: Mapping[str, SignalSet]) -> Iterator[str]:
+    """Why a strategy would not get the signals it reads."""
+    wanted, there = spec.strategy.signals, ", ".join(sets) or "none; add one as signals/NAME.yaml"
+    if spec.name in sets:
+        yield f"name: {spec.name!r} is a signal set's; partitions are told apart by these names"
+    if spec.signals is None:
+        if wanted:
+            yield f"signals: {spec.strategy.name} reads {', '.join(wanted)}; name a set that has them of {there}"
+    elif spec.signals not in sets:
+        yield f"signals: no signal set {spec.signals!r} is declared; there are {there}"
+    else:
+        declared = sets[spec.signals]
+        if missing := [name for name in wanted if name not in declared.columns]:
+            has = ", ".join(declared.columns)
+            yield f"signals: {declared.name} lacks {', '.join(missing)}, which {spec.strategy.name} reads; it has {has}"
+        if declared.venue != spec.venue or not set(spec.instruments) <= set(declared.instruments):
+            covered = f"{', '.join(declared.instruments)} of {declared.venue}"
+            yield f"signals: {declared.name} is of {covered} alone; widen it, or name another set"

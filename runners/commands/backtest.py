@@ -120,6 +120,8 @@ def changed(spec: StrategySpec, settings: list[str] | None, mode: str | None = N
         raise ConfigError(f"--mode {mode}: there are bar and tick")
     update: dict[str, Any] = {"parameters": {**spec.parameters, **values}} | ({"mode": mode} if mode else {})
     after = spec.model_copy(update=update)
+    if after.mode == "tick" and after.signals is not None:
+        raise ConfigError(f"--mode tick: {spec.name} reads signals, which are known at the close of bars")
     after.chosen()
     return after
 

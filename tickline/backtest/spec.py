@@ -73,8 +73,8 @@ class StrategySpec(Declared):
     """One strategy on one venue. `module` declares its STRATEGY; `timeframes` are its streams', the first is traded on.
 
     In tick mode it is woken every `wake_ms`, where it asks for that. `parameters` are those that differ from the
-    strategy's defaults, `capital` is in the currency the instruments are quoted in. A run of one window may take
-    `minutes` and `memory_gb` at most.
+    strategy's defaults, `signals` names the set whose columns it reads, `capital` is in the currency the instruments
+    are quoted in. A run of one window may take `minutes` and `memory_gb` at most.
     """
 
     name: Name
@@ -85,6 +85,7 @@ class StrategySpec(Declared):
     instruments: Annotated[tuple[Symbol, ...], Field(min_length=1, max_length=16)]
     mode: Literal["bar", "tick"] = "bar"
     timeframes: Annotated[tuple[Timeframe, ...], Field(min_length=1, max_length=8)] = ("1m",)
+    signals: Name | None = None
     capital: Annotated[Decimal, Field(gt=0, le=Decimal("1e10"), allow_inf_nan=False)] = Decimal(100_000)
     wake_ms: Annotated[float, Field(gt=0, le=3_600_000)] = 100.0
     parameters: dict[str, Setting] = Field(default={})
@@ -102,6 +103,8 @@ class StrategySpec(Declared):
             raise ValueError("a search needs sessions to train on: set windows.train")
         if self.mode == "tick" and (cut.train or cut.warmup or (self.search is None) != (cut.pieces is None)):
             raise ValueError("ticks are searched within a window: set windows.pieces with search, not train or warmup")
+        if self.mode == "tick" and self.signals is not None:
+            raise ValueError("signals are known at the close of bars: set mode to bar, or leave signals out")
         if cut.pieces is not None and cut.pieces.train >= cut.pieces.count:
             raise ValueError("windows.pieces: none is left to test")
         if len(set(self.instruments)) < len(self.instruments):

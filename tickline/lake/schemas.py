@@ -349,6 +349,19 @@ BACKTESTS = {
 }
 """What a backtest of one strategy over one window leaves."""
 
+# Which columns a signal set has is its configuration's to say, so each value has a row that names its column.
+SIGNALS = Schema(
+    {
+        "instrument": pl.String(),
+        "ts_close": NS,  # when it was known: the close of its bar
+        "session_date": pl.Date(),
+        "segment": pl.String(),
+        "name": pl.String(),
+        "value": pl.Float64(),  # null where it is not known yet
+    },
+    ("instrument", "ts_close", "name"),
+)
+
 CARRIED = frozenset(f"closing_{feed}" for feed in Feed)
 """The datasets a day hands on to the next."""
 
@@ -370,7 +383,7 @@ DATASETS: dict[str, Schema] = (
     | {f"gaps_{feed}": GAPS for feed in Feed}
     | {f"closing_{feed}": CLOSING[feed] for feed in Feed}
     | {f"bars_{timeframe}": BARS for timeframe in TIMEFRAMES}
-    | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS}
+    | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS, "signals": SIGNALS}
     | BACKTESTS
 )
 """Every dataset of the lake by name."""

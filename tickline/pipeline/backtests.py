@@ -17,6 +17,7 @@ from tickline.backtest.window import Material, Window, windows_of
 from tickline.compiled import code_sha256
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.schemas import BACKTESTS, DATASETS
+from tickline.pipeline.signals import DATASET as SIGNALS
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue
 
@@ -76,7 +77,8 @@ def needs_of(spec: StrategySpec, sessions: Sequence[date], days: Days) -> list[N
     ]
     if spec.mode == "bar":
         bars = [f"bars_{each}" for each in spec.timeframes]
-        return [*listed, *(Need(PartitionKey.daily(dataset, spec.venue, day)) for dataset in bars for day in sessions)]
+        read = [*((spec.venue, dataset) for dataset in bars), *([(spec.signals, SIGNALS)] if spec.signals else [])]
+        return [*listed, *(Need(PartitionKey.daily(dataset, of, day)) for of, dataset in read for day in sessions)]
     touched = sorted({day for session in sessions for day in days[session]})
     before = PartitionKey.daily("closing_book", spec.venue, touched[0] - timedelta(days=1))
     ticks = ("clean_trades", "clean_book")
@@ -94,10 +96,24 @@ def material_of(spec: StrategySpec, venue: Venue, inputs: Inputs) -> Material:
     streams = tuple(
         _traced(inputs, dataset).filter(pl.col("instrument").is_in(spec.instruments)) for dataset in datasets
     )
+    if spec.signals is not None:
+        streams = tuple(with_signals(stream, inputs.scan(SIGNALS), spec.strategy.signals) for stream in streams)
     traded_on = {venue.calendar_of(one) for one in venue.instruments if one.name in spec.instruments}
     sessions = inputs.scan("sessions").unique(maintain_order=True).collect()
     before = inputs.scan("backtest_folds").collect() if inputs.of("backtest_folds") else None
     return Material(streams, sessions.filter(pl.col("calendar").is_in(traded_on)), venue, before)
+
+
+def with_signals(bars: pl.DataFrame, signals: pl.LazyFrame, names: Sequence[str]) -> pl.DataFrame:
+    """Bars with a column for each named signal (SIGNALS): what was last known of its instrument at a bar's close.
+
+    Where bars and signals are of one timeframe that is the bar's own; a longer one's stands until its next.
+    """
+    columns = [pl.col("value").filter(pl.col("name") == name).first().alias(name) for name in dict.fromkeys(names)]
+    known = signals.group_by("instrument", "ts_close").agg(columns).sort("ts_close").collect()
+    return bars.sort("ts_close", maintain_order=True).join_asof(
+        known, on="ts_close", by="instrument", strategy="backward", check_sortedness=False
+    )
 
 
 @cache

@@ -12,19 +12,29 @@ from tickline.pipeline.clean import clean_stages
 from tickline.pipeline.markets import market_stages
 from tickline.pipeline.raw import raw_stages
 from tickline.pipeline.reference import reference_stages
+from tickline.pipeline.signals import signal_stage
 from tickline.pipeline.stage import Cadence, Stage
 from tickline.reference.models import Venue
 from tickline.reference.sessions import session_days
+from tickline.signals.spec import SignalSet
 from tickline.universe import Universe
 
 
 def stages(universe: Universe, *, today: date) -> list[Stage]:
-    """The stages of every venue, then of every strategy, with periods up to the day before `today`."""
+    """The stages of every venue, then of every signal set and strategy, up to the day before `today`."""
     of_venues = {name: venue_stages(universe, venue, today=today) for name, venue in universe.venues.items()}
+    of_sets = [set_stage(universe, declared, today=today) for declared in universe.signals.values()]
     of_strategies = [
         stage for spec in universe.strategies.values() for stage in strategy_stages(universe, spec, today=today)
     ]
-    return [stage for of_venue in of_venues.values() for stage in of_venue] + of_strategies
+    return [stage for of_venue in of_venues.values() for stage in of_venue] + of_sets + of_strategies
+
+
+def set_stage(universe: Universe, declared: SignalSet, *, today: date) -> Stage:
+    """One signal set's stage over the session dates its venue's bars have."""
+    venue = universe.venues[declared.venue]
+    made = signal_stage(declared, venue, sorted(whole_sessions(universe, venue, today=today)))
+    return replace(made, running=venue.end is None)
 
 
 def strategy_stages(universe: Universe, spec: StrategySpec, *, today: date) -> list[Stage]:

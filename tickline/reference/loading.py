@@ -33,6 +33,7 @@ class Layout(Declared):
     rules: Path = Path("rules.yaml")
     conditions: Path = Path("conditions.yaml")
     retention: Path = Path("retention.yaml")
+    signals: Path = Path("signals")
     strategies: Path = Path("strategies")
 
 

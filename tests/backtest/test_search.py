@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickline.backtest.search import Method, Score, Study, Trial, TrialLog, best, front, search, survivors
+from tickline.backtest.search import Method, Score, Study, Trial, TrialLog, best, chosen, front, search, survivors
 from tickline.backtest.space import Choice, Integer, Real, Space, trial_id
 from tickline.errors import BacktestError, ConfigError, LakeError
 
@@ -179,6 +179,21 @@ def test_failures_are_kept_with_their_reason_and_never_chosen(method, value):
     with pytest.raises(BacktestError, match=rf"none of {len(trials)} trials may be chosen: no fills; objectives"):
         best(trials)
     assert front(trials) == []
+
+
+def test_where_every_trial_that_ran_made_too_few_trades_nothing_is_chosen():
+    def idle(sets):
+        return [Score((0.5,), 3) if one["fast"] % 2 else Score((), 0, "it broke") for one in sets]
+
+    assert chosen(search(study(Method.RANDOM, trials=24), idle)) is None
+
+
+def test_what_is_chosen_is_the_best_and_where_every_trial_failed_that_is_said():
+    trials = search(study(Method.RANDOM, trials=24), lambda sets: [Score((one["slow"],), 50) for one in sets])
+    assert chosen(trials) == best(trials).parameters
+    broken = search(study(Method.RANDOM, trials=24), lambda sets: [Score((), 0, "it broke")] * len(sets))
+    with pytest.raises(BacktestError, match="may be chosen: it broke"):
+        chosen(broken)
 
 
 def test_progress_is_told_batch_by_batch():

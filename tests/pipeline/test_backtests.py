@@ -127,6 +127,35 @@ def test_the_summary_adds_the_windows_up(here: Workspace) -> None:
     assert whole["trials"] == 8
 
 
+def test_a_window_whose_training_let_nothing_be_chosen_stays_flat_and_says_so(here: Workspace, config: Path) -> None:
+    write_spec(config, search=SPEC["search"] | {"min_trades": 10**6})
+    strict = Workspace(config, here.home)
+    for stage in stages_of(strict):
+        for period in stage.periods:
+            materialise(strict.lake, stage, period, run="test")
+    lake = strict.lake
+    run, folds, equity, fills = (
+        lake.read(PartitionKey(f"backtest_{name}", "trend", WINDOWS[0])).collect()
+        for name in ("run", "folds", "equity", "fills")
+    )
+    assert (run["parameters"].item(), run["orders"].item(), run["conserved"].item()) == ("{}", 0, True)
+    assert (folds["chosen"].any(), set(folds["failure"])) == (False, {"fewer than 1000000 trades"})
+    assert (equity["equity"].unique().to_list(), fills.height) == ([100_000], 0)
+    summary = lake.catalog.current(PartitionKey(SUMMARY, "trend", "all"))
+    assert summary is not None
+    assert {name: summary.facts[name] for name in ("windows", "windows_missing", "windows_flat")} == {
+        "windows": 2,
+        "windows_missing": 0,
+        "windows_flat": 2,
+    }
+    (whole,) = lake.scan([summary]).filter(pl.col("scope") == "all").collect().to_dicts()
+    assert (whole["total_return"], whole["trades"], whole["sharpe"]) == (0.0, 0, None)
+    judged = judge_backtests(lake, strict.universe.strategies["trend"], [summary])
+    (outcome,) = judged.values()
+    assert not outcome.passed
+    lake.catalog.close()
+
+
 def test_a_fill_is_walked_back_to_the_raw_ticks_of_its_bar(here: Workspace) -> None:
     key = PartitionKey("backtest_fills", "trend", WINDOWS[0])
     traced = trace(here.lake, key, 0)

@@ -54,9 +54,9 @@ def piece_returns(one: Swept) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def folds_frame(
-    trials: Sequence[Trial], swept: Mapping[str, Swept], chosen: Mapping[str, float], *, fold: int = 0
+    trials: Sequence[Trial], swept: Mapping[str, Swept], chosen: Mapping[str, float] | None, *, fold: int = 0
 ) -> pl.DataFrame:
-    """The trials of one search as BACKTEST_FOLDS; `swept` is by trial id, `chosen` the set that was taken."""
+    """The trials of one search as BACKTEST_FOLDS; `swept` is by trial id, `chosen` the set that was taken, if any."""
     rows = []
     for trial in trials:
         one = swept[trial.id]
@@ -72,7 +72,7 @@ def folds_frame(
                 "total_return": None if failed else one.equity[-1] / one.capital - 1,
                 "max_drawdown": None if failed else one.max_drawdown,
                 "trades": trial.score.trades,
-                "chosen": dict(trial.parameters) == dict(chosen),
+                "chosen": chosen is not None and dict(trial.parameters) == dict(chosen),
                 "failure": trial.refused,
                 "returns": [] if failed else piece_returns(one).tolist(),
             }

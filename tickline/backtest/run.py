@@ -112,6 +112,12 @@ def run_ticks(
     raise BacktestError(f"{strategy.name} made more than {MOST_ENTRIES:,} orders over {tape.ticks.size:,} ticks")
 
 
+def stay_out(account: Account, rows: int) -> Ran:
+    """What is left where nothing was to be traded: the capital, after each of so many rows of a track."""
+    desk = desk_of(account)
+    return Ran(logged(new_log(0)), desk, np.full((rows, 2), desk["capital"][0], np.int64))
+
+
 def desk_of(account: Account) -> Records:
     """The desk a run begins with."""
     unit = account.traded.unit
@@ -119,9 +125,9 @@ def desk_of(account: Account) -> Records:
 
 
 def frames_of(
-    ran: Ran, strategy: Strategy, parameters: Parameters, account: Account, prepared: Prepared
+    ran: Ran, strategy: Strategy, parameters: Parameters | None, account: Account, prepared: Prepared
 ) -> dict[str, pl.DataFrame]:
-    """What a run left, as frames of the `backtest_*` datasets by name."""
+    """What a run left, as frames of the `backtest_*` datasets by name; `parameters` is None where it stayed out."""
     traded = account.traded
     return {
         "backtest_run": run_frame(ran, strategy, parameters, account, prepared.rows),
@@ -133,15 +139,22 @@ def frames_of(
 
 
 def run_frame(
-    ran: Ran, strategy: Strategy, parameters: Parameters, account: Account, rows: pl.DataFrame, *, mode: str = "bar"
+    ran: Ran,
+    strategy: Strategy,
+    parameters: Parameters | None,
+    account: Account,
+    rows: pl.DataFrame,
+    *,
+    mode: str = "bar",
 ) -> pl.DataFrame:
     """The run itself as one row of BACKTEST_RUN; `rows` has ts_close, when each of its rows was known."""
     (desk,), unit = ran.desk, account.traded.unit
+    used = parameters._asdict() if parameters is not None else {}
     refused = int(np.count_nonzero(ran.log.ended["id"] == 0))
     facts: Mapping[str, Any] = {
         "strategy": strategy.name,
         "mode": mode,
-        "parameters": orjson.dumps(parameters._asdict(), option=orjson.OPT_SORT_KEYS).decode(),
+        "parameters": orjson.dumps(used, option=orjson.OPT_SORT_KEYS).decode(),
         "strategy_code": strategy.code,
         "ts_from": rows["ts_close"].min(),
         "ts_to": rows["ts_close"].max(),

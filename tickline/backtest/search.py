@@ -167,6 +167,17 @@ def best(trials: Sequence[Trial]) -> Trial:
     return min(allowed, key=_order)
 
 
+def chosen(trials: Sequence[Trial]) -> Parameters | None:
+    """The parameters of the best trial; None where none may be chosen of those that ran: then nothing is to be traded.
+
+    Raises BacktestError where every trial failed.
+    """
+    ran = [trial for trial in trials if trial.score.failure is None]
+    if ran and all(trial.refused is not None for trial in ran):
+        return None
+    return best(trials).parameters
+
+
 def front(trials: Sequence[Trial]) -> list[Trial]:
     """The trials no other beats in one objective without being worse in another, best first; none of the refused."""
     allowed = sorted((trial for trial in trials if trial.refused is None), key=_order)

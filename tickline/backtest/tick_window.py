@@ -14,8 +14,8 @@ from tickline.backtest.bars import LINEAGE, Listed, charges_of
 from tickline.backtest.floor import Clocks
 from tickline.backtest.folds import PIECES, folds_frame, score_of, study_of
 from tickline.backtest.results import equity_frame, fills_frame, orders_frame, round_trips, trades_frame
-from tickline.backtest.run import Account, Ran, run_frame, run_ticks
-from tickline.backtest.search import Score, best, search
+from tickline.backtest.run import Account, Ran, run_frame, run_ticks, stay_out
+from tickline.backtest.search import Score, chosen, search
 from tickline.backtest.space import trial_id
 from tickline.backtest.spec import StrategySpec
 from tickline.backtest.sweep import Swept
@@ -43,8 +43,8 @@ def run_tick_window(
 ) -> dict[str, pl.DataFrame]:
     """The frames of the `backtest_*` datasets that one window in tick mode leaves, by name.
 
-    Each piece begins flat, with the whole capital. Raises BacktestError where
-    there are no ticks to run on, or no trial may be chosen.
+    Each piece begins flat, with the whole capital, and stays so where the search before it lets no set be chosen.
+    Raises BacktestError where there are no ticks to run on, or every trial failed.
     """
     sessions = material.sessions.filter(pl.col("session_date").is_in(list(window.test)))
     charges = charges_of(sessions, account.traded, account.assumed)
@@ -60,15 +60,16 @@ def run_tick_window(
             training = _piece(_between(whole, edges[nth - cut.train], edges[nth]), account.traded, sessions)
             found, folds = _searched(spec, account, training, charges, fold=nth)
             piece = _piece(_between(whole, edges[nth], edges[nth + 1]), account.traded, sessions)
-            tested = _tested(spec, spec.chosen(found), account, piece, charges, day=window.test[0])
+            parameters = spec.chosen(found) if found is not None else None
+            tested = _tested(spec, parameters, account, piece, charges, day=window.test[0])
             parts.append(tested | {"backtest_folds": folds})
     return _joined(spec, parts)
 
 
 def _searched(
     spec: StrategySpec, account: Account, piece: Piece, charges: Charges, *, fold: int
-) -> tuple[Mapping[str, float], pl.DataFrame]:
-    """What a search of a piece chose, and its table of trials."""
+) -> tuple[Mapping[str, float] | None, pl.DataFrame]:
+    """What a search of a piece chose, if anything, and its table of trials."""
     assert spec.search is not None
     swept: dict[str, Swept] = {}
 
@@ -87,7 +88,7 @@ def _searched(
         return [score_of(result) for result in results]
 
     trials = search(study_of(spec.search, spec), evaluate)
-    found = best(trials).parameters
+    found = chosen(trials)
     return found, folds_frame(trials, swept, found, fold=fold)
 
 
@@ -106,11 +107,10 @@ def _swept(parameters: Parameters, capital: int, ran: Ran) -> Swept:
 
 
 def _tested(
-    spec: StrategySpec, parameters: Parameters, account: Account, piece: Piece, charges: Charges, *, day: date
+    spec: StrategySpec, parameters: Parameters | None, account: Account, piece: Piece, charges: Charges, *, day: date
 ) -> dict[str, pl.DataFrame]:
-    ran = _run(spec, parameters, account, piece, charges)
-    clocks = Clocks(sample=SAMPLE_NS)
-    times = pl.Series("ts_close", sample_times(piece.tape, clocks)).cast(NS)
+    times = pl.Series("ts_close", sample_times(piece.tape, Clocks(sample=SAMPLE_NS))).cast(NS)
+    ran = stay_out(account, times.len()) if parameters is None else _run(spec, parameters, account, piece, charges)
     sampled = pl.DataFrame({"ts_close": times}).with_columns(pl.lit(day).alias("session_date"))
     rows = _lineage(piece).with_columns(pl.lit(day).alias("session_date"))
     known = pl.DataFrame({"ts_close": pl.Series(piece.tape.ticks["ts_recv"]).cast(NS)})

@@ -14,8 +14,8 @@ from tickline.backtest.bars import Listed, Prepared, charges_of, prepare
 from tickline.backtest.folds import PIECES, folds_frame, score_of, study_of
 from tickline.backtest.overfitting import backtest_overfitting, deflate
 from tickline.backtest.results import stitched
-from tickline.backtest.run import frames_of, run_bars
-from tickline.backtest.search import Score, Trial, TrialLog, best, search
+from tickline.backtest.run import frames_of, run_bars, stay_out
+from tickline.backtest.search import Score, Trial, TrialLog, chosen, search
 from tickline.backtest.space import trial_id
 from tickline.backtest.spec import StrategySpec
 from tickline.backtest.sweep import Swept, sweep
@@ -38,18 +38,22 @@ class Watched:
 def run_window(spec: StrategySpec, window: Window, material: Material) -> dict[str, pl.DataFrame]:
     """The frames of the `backtest_*` datasets that one window leaves, by name.
 
-    Raises BacktestError where there is too little to run on, or no trial may be chosen.
+    Where its search lets no set be chosen it is not traded: it keeps its capital, and its run has no parameters. Raises
+    BacktestError where there is too little to run on, or every trial failed.
     """
     if spec.mode == "tick":
         return run_tick_window(spec, window, material, account_of(spec, material.venue))
     account = account_of(spec, material.venue)
     trials, swept = search_over(spec, material, window.train) if spec.search is not None else ([], {})
-    found = best(trials).parameters if trials else {}
-    parameters = spec.chosen(found)
+    found = chosen(trials) if trials else {}
+    parameters = spec.chosen(found) if found is not None else None
     tested = prepared_of(spec, material, account.traded, (*window.warmup, *window.test))
     warmup = int((tested.rows["session_date"] < window.test[0]).sum())
-    charges = charges_of(_of(material.sessions, (*window.warmup, *window.test)), account.traded, account.assumed)
-    ran = run_bars(spec.strategy, parameters, account, tested, charges, warmup=warmup)
+    if parameters is None:
+        ran = stay_out(account, tested.rows.height)
+    else:
+        charges = charges_of(_of(material.sessions, (*window.warmup, *window.test)), account.traded, account.assumed)
+        ran = run_bars(spec.strategy, parameters, account, tested, charges, warmup=warmup)
     frames = frames_of(ran, spec.strategy, parameters, account, tested)
     equity = frames["backtest_equity"].filter(pl.col("session_date") >= window.test[0])
     run = frames["backtest_run"].with_columns(pl.lit(spec.name).alias("strategy"))
@@ -107,6 +111,11 @@ def summarise(spec: StrategySpec, windows: Sequence[Mapping[str, pl.DataFrame]])
     return pl.DataFrame([*rows, _measured(spec, windows) | {"scope": "all"}], schema=BACKTEST_SUMMARY.columns).sort(
         BACKTEST_SUMMARY.sort
     )
+
+
+def stayed_out(folds: pl.DataFrame) -> bool:
+    """Whether a search of a window (BACKTEST_FOLDS) let no set be chosen, so that what it was for was not traded."""
+    return not folds.group_by("fold").agg(pl.col("chosen").any())["chosen"].all()
 
 
 def _measured(spec: StrategySpec, windows: Sequence[Mapping[str, pl.DataFrame]]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import polars as pl
 from tickline.backtest.child import Child
 from tickline.backtest.search import Method
 from tickline.backtest.spec import StrategySpec
-from tickline.backtest.walkforward import summarise
+from tickline.backtest.walkforward import stayed_out, summarise
 from tickline.backtest.window import Material, Window, windows_of
 from tickline.compiled import code_sha256
 from tickline.lake.keys import WHOLE, PartitionKey
@@ -139,9 +139,12 @@ def _summary_stage(spec: StrategySpec, venue: Venue, windows: Mapping[date, Wind
         for key in sorted(inputs.published):
             frames.setdefault(key.period, {})[key.dataset] = inputs.lake.scan([inputs.published[key]]).collect()
         summary = summarise(spec, [frames[period] for period in sorted(frames)])
-        return Built(
-            {SUMMARY: summary}, {SUMMARY: {"windows": len(periods), "windows_missing": len(periods) - len(frames)}}
-        )
+        facts = {
+            "windows": len(periods),
+            "windows_missing": len(periods) - len(frames),
+            "windows_flat": sum(stayed_out(window["backtest_folds"]) for window in frames.values()),
+        }
+        return Built({SUMMARY: summary}, {SUMMARY: facts})
 
     return Stage(
         name="summary",

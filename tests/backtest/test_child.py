@@ -1,6 +1,9 @@
 """Strategies run in a process with limits: whatever one does, it fails by itself and the next is run."""
 
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -135,6 +138,24 @@ def test_a_strategy_that_misbehaves_fails_by_itself(
     with pytest.raises(BacktestError, match=match):
         child.run(spec(f"evil_{name}", minutes=0.5, memory_gb=4), window(), material)
     assert child.run(spec(SEEN, memory_gb=4), window(), material)["backtest_run"].height == 1
+
+
+def test_a_strategy_has_no_network(
+    child: Child, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = subprocess.run(
+        [sys.executable, "-m", "tickline.backtest.offline"], capture_output=True, text=True, check=False
+    )
+    if "can reach the network" in tried.stderr:
+        pytest.skip(tried.stderr.splitlines()[0])
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        at = listening.getsockname()
+        calls = f"import socket; socket.create_connection({at}, timeout=5); return 1"
+        (tmp_path / "evil_calls.py").write_text(TEMPLATE.format(state_size=calls, on_event="memory[0] = 1.0"))
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        with pytest.raises(BacktestError, match="Network is unreachable; a strategy has no network"):
+            child.run(spec("evil_calls"), window(), material)
 
 
 def test_no_secret_reaches_a_strategy(child: Child, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:

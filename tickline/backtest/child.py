@@ -1,15 +1,19 @@
 """A child process with limits, in which strategies run: one that raises, never ends or eats memory fails by itself.
 
 Parent and child speak JSON lines over pipes; frames go through Arrow files in a folder of the parent's. The child has
-no credentials in its environment. It serves one window after another and is replaced when it dies or is ended.
+no credentials in its environment and, where the kernel lets it leave that, no network (`offline`): what a strategy
+knows is what it is shown. Only what its module does on import is done by whoever reads the configuration, too. A child
+serves one window after another and is replaced when it dies or is ended.
 """
 
+import errno
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from select import select
 from typing import IO, Any
@@ -26,6 +30,7 @@ from tickline.reference.models import Venue
 _KEPT = ("PATH", "PYTHONPATH", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "LANG", "TZ", "HOME", "VIRTUAL_ENV")
 _KEPT_PREFIXES = ("POLARS_", "NUMBA_")
 _ENDED = -9
+_NO_NETWORK = (errno.ENETUNREACH, socket.EAI_AGAIN)
 
 
 class Child:
@@ -85,12 +90,26 @@ class Child:
         if self._process is None:
             self._memory_gb = spec.memory_gb
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "tickline.backtest.child", str(spec.memory_gb)],
+                [sys.executable, "-m", "tickline.backtest.offline", str(spec.memory_gb)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={name: value for name, value in os.environ.items() if _is_kept(name)},
             )
         return self._process
+
+
+def serve(memory_gb: float) -> None:
+    """Answer, within so much memory, what the other end asks on standard input, until it closes that."""
+    most = int(memory_gb * 1024**3)
+    # Mapped but untouched memory, of which compilers and thread pools take much, is not counted.
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    answers = os.fdopen(os.dup(1), "wb")
+    # What a strategy prints must not be taken for an answer.
+    os.dup2(2, 1)
+    for line in iter(sys.stdin.buffer.readline, b""):
+        folder = Path(line.decode().rstrip("\n"))
+        answers.write(orjson.dumps(_answer(folder)) + b"\n")
+        answers.flush()
 
 
 def _write_job(folder: Path, spec: StrategySpec, window: Window, material: Material) -> None:
@@ -119,13 +138,6 @@ def _read_job(folder: Path) -> tuple[StrategySpec, Window, Material]:
     return spec, Window(**dates), Material(streams, sessions, venue, before)
 
 
-def _serve(asked: IO[bytes], answers: IO[bytes]) -> None:
-    for line in iter(asked.readline, b""):
-        folder = Path(line.decode().rstrip("\n"))
-        answers.write(orjson.dumps(_answer(folder)) + b"\n")
-        answers.flush()
-
-
 def _answer(folder: Path) -> dict[str, Any]:
     try:
         frames = run_window(*_read_job(folder))
@@ -136,7 +148,9 @@ def _answer(folder: Path) -> dict[str, Any]:
     except MemoryError:
         return {"error": "ran out of the memory it may use; give it `memory_gb`, or mend it"}
     except Exception as error:  # a strategy may raise anything
-        return {"error": f"its strategy raised {type(error).__name__}: {error}"}
+        called = isinstance(error, OSError) and error.errno in _NO_NETWORK
+        hint = "; a strategy has no network: declare what it needs as a signal" if called else ""
+        return {"error": f"its strategy raised {type(error).__name__}: {error}{hint}"}
     return {"frames": sorted(frames)}
 
 
@@ -154,17 +168,3 @@ def _line(answered: IO[bytes], seconds: float) -> bytes | None:
 
 def _is_kept(name: str) -> bool:
     return name in _KEPT or name.startswith(_KEPT_PREFIXES)
-
-
-def _main(arguments: Sequence[str]) -> None:
-    most = int(float(arguments[0]) * 1024**3)
-    # Mapped but untouched memory, of which compilers and thread pools take much, is not counted.
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    answers = os.fdopen(os.dup(1), "wb")
-    # What a strategy prints must not be taken for an answer.
-    os.dup2(2, 1)
-    _serve(sys.stdin.buffer, answers)
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1:])

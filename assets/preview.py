@@ -9,6 +9,7 @@ from tickline.lake.records import Publication
 from tickline.lake.schemas import BARS, DATASETS
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
+_FULL = _BLOCKS[-1]
 _WIDTH = 32
 _MOST_ROWS = 12
 
@@ -56,6 +57,8 @@ def _table(lake: Lake, publication: Publication) -> str:
     if dataset == "backtest_equity":
         equity = lake.scan([publication]).collect()["equity"]
         return markdown(("equity", "first", "last"), [(sparkline(equity), number(equity[0]), number(equity[-1]))])
+    if dataset == "allocations":
+        return _weights(lake.scan([publication]).collect())
     if dataset == "backtest_summary":
         return _summary(lake.scan([publication]).collect())
     return ""
@@ -65,6 +68,17 @@ def _summary(summary: pl.DataFrame) -> str:
     shown = ("sessions", "trades", "total_return", "sharpe", "max_drawdown", "win_rate", "trials", "pbo")
     rows = [(row["scope"], *(number(row[name]) for name in shown)) for row in summary.iter_rows(named=True)]
     return markdown(("tested", *shown), rows)
+
+
+def _weights(weights: pl.DataFrame) -> str:
+    """Each weight as a bar, the heaviest first and as wide as there is room."""
+    shown = weights.select("instrument", "weight", "risk_share", "volatility").sort(pl.col("weight").abs())
+    widest = abs(shown["weight"][-1]) or 1.0
+    rows = [
+        (name, f"{_FULL * round(abs(weight) / widest * _WIDTH)} {weight:.2%}", f"{share:.2%}", number(volatility))
+        for name, weight, share, volatility in shown.reverse().iter_rows()
+    ]
+    return markdown(("instrument", "weight", "share of risk", "volatility"), rows)
 
 
 def _bars(bars: pl.DataFrame) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import polars as pl
 
+from expectations.allocation_checks import weighed_by
 from expectations.checks import judged_by, verdict
 from expectations.evaluate import Outcome, evaluate
 from expectations.profiles import PARTITION, differences
@@ -59,8 +60,12 @@ SUITES = {
 
 
 def suites_of(universe: Universe) -> dict[tuple[str, str], str]:
-    """By venue or strategy and dataset, the hash of what each partition of a universe is judged by now."""
-    return judged_by(universe.venues.values()) | gated_by(universe.strategies.values())
+    """By venue, strategy or portfolio and dataset, the hash of what each partition of a universe is judged by now."""
+    return (
+        judged_by(universe.venues.values())
+        | gated_by(universe.strategies.values())
+        | weighed_by(universe.portfolios.values())
+    )
 
 
 def gated_by(strategies: Iterable[StrategySpec]) -> dict[tuple[str, str], str]:

@@ -8,7 +8,7 @@ from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import BACKTESTS, CARRIED, DATASETS, INSTRUMENTS, SESSIONS, Schema
 
 KPI_DATA_QUALITY = "kpi_data_quality_daily"
-_UNJUDGED = ("signals",)
+_UNJUDGED = ("allocations", "signals")
 
 JUDGED: dict[str, Schema] = {
     name: schema

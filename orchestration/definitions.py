@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from assets.allocations import allocation_assets
 from assets.backtests import backtest_assets
 from assets.bars import bar_assets
 from assets.clean import clean_assets
@@ -36,10 +37,19 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
     ]
     signals = [asset for declared in universe.signals.values() for asset in signal_assets(graph, declared)]
     backtests = [asset for spec in universe.strategies.values() for asset in backtest_assets(graph, spec)]
+    allocations = [asset for spec in universe.portfolios.values() for asset in allocation_assets(graph, spec)]
     raw = [stage for stage in graph if stage.sources]
     return dg.Definitions(
         assets=with_policies(
-            [*assets, *signals, *backtests, mart_assets(graph), *retention_assets(universe.retention)], universe
+            [
+                *assets,
+                *signals,
+                *backtests,
+                *allocations,
+                mart_assets(graph),
+                *retention_assets(universe.retention),
+            ],
+            universe,
         ),
         schedules=schedules(mart_partitions(graph)),
         sensors=[new_data_sensor(raw, today=lambda: datetime.now(UTC).date()), failed_checks, failed_runs],

@@ -27,7 +27,6 @@ from tickline.universe import Universe, load_universe
 
 CONFIG = Path(__file__).parent.parent / "config"
 SMALL = ("nysim", "oanda")
-STRATEGY_STAGES = ("backtest", "summary")
 
 BUILDING = {"PYTHONHASHSEED": "0", "POLARS_MAX_THREADS": "2", "TZ": "UTC"}
 REBUILDING = (
@@ -38,7 +37,7 @@ REBUILDING = (
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A venue with the strategies on it, the configuration that declares it and the home its partitions lie in.
+    """A venue with all that stands on it, the configuration that declares it and the home its partitions lie in.
 
     `stage` is the only one that is rebuilt, where it is named.
     """
@@ -79,8 +78,7 @@ def run(
                 failed.append(str(error))
                 continue
             home = Path(folder) / config.name
-            traded = {spec.venue for spec in universe.strategies.values()}
-            chosen = traded if stage in STRATEGY_STAGES else {*SMALL} if small else {*universe.venues}
+            chosen = _chosen(universe, stage, small=small)
             places += [Place(config, home, venue, stage) for venue in universe.venues if venue in chosen]
         built = _in_processes(build, places, BUILDING)
         rebuilt = [one for env in REBUILDING for one in _in_processes(build_again, places, env)]
@@ -127,10 +125,9 @@ def _in_processes(work: Work, places: list[Place], environment: Mapping[str, str
 def _all_periods(work: Work, place: Place) -> Outcome:
     lake = open_lake(place.home)
     partitions, compared, wrong = 0, 0, []
-    owners = {
-        place.venue,
-        *(name for name, spec in _universe(place.config).strategies.items() if spec.venue == place.venue),
-    }
+    universe = _universe(place.config)
+    on_venues = (*universe.signals.values(), *universe.strategies.values(), *universe.portfolios.values())
+    owners = {place.venue, *(one.name for one in on_venues if one.venue == place.venue)}
     for stage in _graph(place.config):
         is_compared = place.stage in (None, stage.name)
         if stage.venue not in owners or (work is build_again and not is_compared):
@@ -143,6 +140,19 @@ def _all_periods(work: Work, place: Place) -> Outcome:
             except Exception as error:  # whatever it is, this period does not build
                 wrong.append(f"{stage}/{period}: {type(error).__name__}: {error}")
     return Outcome(partitions, compared, tuple(wrong))
+
+
+def _chosen(universe: Universe, stage: str | None, *, small: bool) -> set[str]:
+    """The venues to build: where one stage of what stands on them is asked for, just those that are stood on."""
+    match stage:
+        case "backtest" | "summary":
+            return {one.venue for one in universe.strategies.values()}
+        case "allocations":
+            return {one.venue for one in universe.portfolios.values()}
+        case "signals":
+            return {one.venue for one in universe.signals.values()}
+        case _:
+            return {*SMALL} if small else {*universe.venues}
 
 
 @cache

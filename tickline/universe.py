@@ -11,13 +11,14 @@ from tickline.reference.calendars import SessionCalendar, load_calendars
 from tickline.reference.loading import load_layout, load_venues, load_yaml
 from tickline.reference.models import Venue
 from tickline.signals.spec import SignalSet, load_signals
+from tickline.sizing.portfolio import PortfolioSpec, load_portfolios
 from tickline.ticks.conditions import Conditions, load_conditions
 from tickline.ticks.rules import RuleSet, load_rules
 
 
 @dataclass(frozen=True, slots=True)
 class Universe:
-    """What Tickline is told to collect, by which rules it judges it, and what it trades on it."""
+    """What Tickline is told to collect, by which rules it judges it, and what it trades and holds on it."""
 
     venues: dict[str, Venue]
     calendars: dict[str, SessionCalendar]
@@ -26,6 +27,7 @@ class Universe:
     retention: RetentionPolicy
     signals: dict[str, SignalSet]
     strategies: dict[str, StrategySpec]
+    portfolios: dict[str, PortfolioSpec]
 
 
 def load_universe(folder: Path) -> Universe:
@@ -36,14 +38,17 @@ def load_universe(folder: Path) -> Universe:
     layout = load_layout(folder)
     calendars = load_calendars(layout.calendars)
     venues = load_venues(layout.venues, calendars)
+    signals = load_signals(layout.signals, venues)
+    strategies = load_strategies(layout.strategies, venues)
     universe = Universe(
         venues=venues,
         calendars=calendars,
         rules=load_rules(layout.rules),
         conditions=load_conditions(layout.conditions),
         retention=load_yaml(layout.retention, RetentionPolicy),
-        signals=load_signals(layout.signals, venues),
-        strategies=load_strategies(layout.strategies, venues),
+        signals=signals,
+        strategies=strategies,
+        portfolios=load_portfolios(layout.portfolios, venues, {*signals, *strategies}),
     )
     problems = [
         f"{layout.venues / name}.yaml: {problem}"

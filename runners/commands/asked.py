@@ -23,8 +23,8 @@ OnlyVenue = Annotated[str | None, typer.Option(help="Only this venue.")]
 
 
 def known(here: Workspace, venue: str) -> str:
-    """The venue, signal set or strategy, where the configuration has it. Raises ConfigError where not."""
-    there = (*here.universe.venues, *here.universe.signals, *here.universe.strategies)
+    """The venue, signal set, strategy or portfolio, where the configuration has it. Raises ConfigError where not."""
+    there = (*here.universe.venues, *here.universe.signals, *here.universe.strategies, *here.universe.portfolios)
     if venue not in there:
         raise ConfigError(f"no venue {venue!r}; there are {', '.join(there)}")
     return venue

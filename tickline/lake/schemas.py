@@ -213,8 +213,7 @@ BACKTEST_RUN = Schema(
     {
         "strategy": pl.String(),
         "mode": pl.String(),  # bar or tick
-        "parameters": pl.String(),  # JSON, of the run itself: chosen on the training sessions where there are any; {}
-        # where those let nothing be chosen, and it stayed out
+        "parameters": pl.String(),  # JSON, of the run itself: chosen on the training sessions where there are any
         "strategy_code": pl.String(),  # sha256 of its source and of what it stands on
         "ts_from": NS,
         "ts_to": NS,
@@ -350,6 +349,30 @@ BACKTESTS = {
 }
 """What a backtest of one strategy over one window leaves."""
 
+ALLOCATIONS = Schema(
+    {
+        "portfolio": pl.String(),
+        "instrument": pl.String(),
+        "session_date": pl.Date(),
+        "ts": NS,  # when it was decided: the session's regular close
+        "method": pl.String(),
+        "base_weight": pl.Float64(),  # the method's; they add up to 1
+        "exposure": pl.Float64(),  # how much of those the overlays take
+        "weight": pl.Float64(),  # base_weight x exposure within the caps, a share of capital; the rest is cash
+        "volatility": pl.Float64(),  # of the instrument, a year
+        "risk_share": pl.Float64(),  # of the variance of the method's weights; they add up to 1
+        "price": pl.Float64(),  # its last close
+        "notional": _MONEY,  # weight x capital
+        "size": _MONEY,  # whole lots that buys at `price`
+        "closes": pl.Int64(),  # of its own over the lookback
+        "returns": pl.Int64(),  # it was weighed by
+        "input": pl.String(),  # the bar of `price`
+        "input_period": pl.String(),
+        "input_row": pl.UInt32(),
+    },
+    ("instrument",),
+)
+
 # Which columns a signal set has is its configuration's to say, so each value has a row that names its column.
 SIGNALS = Schema(
     {
@@ -386,5 +409,6 @@ DATASETS: dict[str, Schema] = (
     | {f"bars_{timeframe}": BARS for timeframe in TIMEFRAMES}
     | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS, "signals": SIGNALS}
     | BACKTESTS
+    | {"allocations": ALLOCATIONS}
 )
 """Every dataset of the lake by name."""

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 
 from tickline.backtest.spec import StrategySpec
 from tickline.errors import ConfigError
+from tickline.pipeline.allocations import allocation_stage
 from tickline.pipeline.backtests import backtest_stages
 from tickline.pipeline.bars import bar_stages
 from tickline.pipeline.clean import clean_stages
@@ -17,17 +18,19 @@ from tickline.pipeline.stage import Cadence, Stage
 from tickline.reference.models import Venue
 from tickline.reference.sessions import session_days
 from tickline.signals.spec import SignalSet
+from tickline.sizing.portfolio import PortfolioSpec
 from tickline.universe import Universe
 
 
 def stages(universe: Universe, *, today: date) -> list[Stage]:
-    """The stages of every venue, then of every signal set and strategy, up to the day before `today`."""
+    """The stages of every venue, then of every signal set, strategy and portfolio, up to the day before `today`."""
     of_venues = {name: venue_stages(universe, venue, today=today) for name, venue in universe.venues.items()}
     of_sets = [set_stage(universe, declared, today=today) for declared in universe.signals.values()]
     of_strategies = [
         stage for spec in universe.strategies.values() for stage in strategy_stages(universe, spec, today=today)
     ]
-    return [stage for of_venue in of_venues.values() for stage in of_venue] + of_sets + of_strategies
+    of_portfolios = [portfolio_stage(universe, spec, today=today) for spec in universe.portfolios.values()]
+    return [stage for of_venue in of_venues.values() for stage in of_venue] + of_sets + of_strategies + of_portfolios
 
 
 def set_stage(universe: Universe, declared: SignalSet, *, today: date) -> Stage:
@@ -42,6 +45,14 @@ def strategy_stages(universe: Universe, spec: StrategySpec, *, today: date) -> l
     venue = universe.venues[spec.venue]
     made = backtest_stages(spec, venue, whole_sessions(universe, venue, today=today))
     return [replace(stage, running=venue.end is None) for stage in made]
+
+
+def portfolio_stage(universe: Universe, spec: PortfolioSpec, *, today: date) -> Stage:
+    """One portfolio's stage over the session dates its instruments' bars have."""
+    venue = universe.venues[spec.venue]
+    held = tuple(one for one in venue.instruments if one.name in spec.instruments)
+    sessions = whole_sessions(universe, venue.model_copy(update={"instruments": held}), today=today)
+    return replace(allocation_stage(spec, venue, tuple(sessions)), running=venue.end is None)
 
 
 def whole_sessions(universe: Universe, venue: Venue, *, today: date) -> dict[date, tuple[date, ...]]:

@@ -35,6 +35,7 @@ class Layout(Declared):
     retention: Path = Path("retention.yaml")
     signals: Path = Path("signals")
     strategies: Path = Path("strategies")
+    portfolios: Path = Path("portfolios")
 
 
 def load_yaml(path: Path, model: type[M]) -> M:

@@ -4,7 +4,7 @@ Each way to allocate is a declaration; `allocate` turns one and a frame of retur
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -174,6 +174,19 @@ def allocate(returns: pl.DataFrame, method: Method) -> Allocation:
     )
 
 
+def require_suited(method: Method, names: Sequence[str]) -> None:
+    """Raise ConfigError where a method could never weigh just these names, whatever their returns.
+
+    Its bounds leave no room, or it speaks of others than these.
+    """
+    if isinstance(method, MinimumVariance | MeanVariance | BlackLitterman):
+        _require_room(method, len(names))
+    if isinstance(method, BlackLitterman):
+        _require_market(method, names)
+        for view in method.views:
+            _pick(names, view)
+
+
 def _weights(sample: _Sample, method: Method) -> Floats:
     weights: Floats
     count = len(sample.names)
@@ -235,8 +248,7 @@ def _optimum(sample: _Sample, tilt: Floats, method: MinimumVariance | MeanVarian
     to 1e-9, which leaves weights right to 1e-4; these are right to the last bits.
     """
     count = len(sample.names)
-    if not method.low * count <= 1 <= method.high * count:
-        raise ConfigError(f"no {count} weights from {method.low} to {method.high} add up to 1; widen low or high")
+    _require_room(method, count)
     scale = count / np.trace(sample.covariance)
     covariance, tilt = sample.covariance * scale, tilt * scale
     weights, side = np.full(count, 1 / count), np.zeros(count)  # -1 where a weight is held at low, 1 where at high
@@ -279,8 +291,7 @@ def _shrunk_means(sample: _Sample, estimator: Estimator) -> Floats:
 
 
 def _posterior_means(sample: _Sample, method: BlackLitterman) -> Floats:
-    if set(method.market) != set(sample.names):
-        raise ConfigError(f"market weighs {', '.join(sorted(method.market))}; weigh {', '.join(sample.names)}")
+    _require_market(method, sample.names)
     market = np.array([method.market[name] for name in sample.names])
     means: Floats = method.risk_aversion * sample.covariance @ market
     if not method.views:
@@ -298,7 +309,17 @@ def _posterior_means(sample: _Sample, method: BlackLitterman) -> Floats:
     return means
 
 
-def _pick(names: tuple[str, ...], view: View) -> Floats:
+def _require_room(method: MinimumVariance | MeanVariance | BlackLitterman, count: int) -> None:
+    if not method.low * count <= 1 <= method.high * count:
+        raise ConfigError(f"no {count} weights from {method.low} to {method.high} add up to 1; widen low or high")
+
+
+def _require_market(method: BlackLitterman, names: Sequence[str]) -> None:
+    if set(method.market) != set(names):
+        raise ConfigError(f"market weighs {', '.join(sorted(method.market))}; weigh {', '.join(names)}")
+
+
+def _pick(names: Sequence[str], view: View) -> Floats:
     row = np.zeros(len(names))
     for name, sign in ((view.asset, 1.0), (view.over, -1.0)):
         if name is not None and name not in names:

@@ -213,7 +213,8 @@ BACKTEST_RUN = Schema(
     {
         "strategy": pl.String(),
         "mode": pl.String(),  # bar or tick
-        "parameters": pl.String(),  # JSON, of the run itself: chosen on the training sessions where there are any
+        "parameters": pl.String(),  # JSON, of the run itself: chosen on the training sessions where there are any; {}
+        # where those let nothing be chosen, and it stayed out
         "strategy_code": pl.String(),  # sha256 of its source and of what it stands on
         "ts_from": NS,
         "ts_to": NS,

@@ -8,7 +8,7 @@ import typer
 from runners.commands.answer import AsJson, as_json, finish, people
 from runners.commands.backtest import TheStrategy, strategy_of, write_page
 from tickline.backtest.export import Form, export
-from tickline.pipeline.evidence import evidence_of, with_bars, with_fan
+from tickline.pipeline.evidence import evidence_of, with_bars, with_fan, with_regimes
 from tickline.workspace import workspace
 
 
@@ -31,7 +31,7 @@ def report(
     evidence = evidence_of(here.lake, spec, here.universe.venues[spec.venue])
     if tables is None:
         path = out or Path(f"{strategy}.html")
-        write_page(path, page(with_fan(with_bars(evidence, here.lake, spec))))
+        write_page(path, page(with_fan(with_regimes(with_bars(evidence, here.lake, spec), here.lake, spec))))
         written = [path]
     else:
         written = export(evidence, out or Path(strategy), form=tables)

@@ -10,17 +10,19 @@ import polars as pl
 import pytest
 import yaml
 
+from tickline.backtest.report.page import report
+from tickline.backtest.walkforward import summarise
 from tickline.errors import ConfigError, LakeError
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import SIGNALS
 from tickline.pipeline.backtests import with_signals
-from tickline.pipeline.evidence import run_over
+from tickline.pipeline.evidence import evidence_from, run_over, with_regimes
 from tickline.pipeline.graph import find
 from tickline.pipeline.plan import State, standings
 from tickline.pipeline.rebuild import rebuild
 from tickline.pipeline.stage import Built, Inputs, Stage, materialise
 from tickline.pipeline.trying import stressed
-from tickline.signals.regimes import Thresholds, regimes
+from tickline.signals.regimes import Regime, Thresholds, regimes
 from tickline.universe import load_universe
 from tickline.workspace import Workspace
 
@@ -183,6 +185,36 @@ def test_under_stress_a_strategy_keeps_the_signals_of_what_was_recorded(here: Wo
     calm, *stormy = stressed(here.lake, spec, venue, days, seed=3)
     assert calm["trades"] > 1
     assert all(row["trades"] > 1 for row in stormy)
+
+
+def test_a_report_shows_the_regimes_a_strategy_was_tested_in(here: Workspace) -> None:
+    spec, venue = here.universe.strategies["minded"], here.universe.venues["desk"]
+    days = {date.fromisoformat(SESSIONS[2]): (date.fromisoformat(SESSIONS[2]),)}
+    frames = run_over(here.lake, spec, venue, days)
+    evidence = with_regimes(evidence_from(spec, venue, [frames], summarise(spec, [frames]), {}), here.lake, spec)
+    said = signals_of(here, SESSIONS[2]).filter(name="regime", instrument="BTC-EUR").select("ts_close", "value")
+    assert evidence.regimes is not None
+    shown = said.sort("ts_close").join_asof(evidence.regimes, left_on="ts_close", right_on="ts")
+    assert shown["label"].to_list() == [Regime(int(value)).name.lower() for value in said["value"]]
+    assert evidence.regimes.height < said.height  # where it changes, not at every bar
+    assert "Equity (UTC) over the regime in force below it." in report(evidence)
+
+
+@pytest.mark.slow
+def test_the_shipped_ensemble_trades_only_where_it_is_predictable(here: Workspace) -> None:
+    changes = {"module": "tickline.signals.strategies.ensemble", "parameters": {"members": 2, "threshold": 0.1}}
+    spec, venue = here.universe.strategies["minded"].model_copy(update=changes), here.universe.venues["desk"]
+    days = {date.fromisoformat(day): (date.fromisoformat(day),) for day in SESSIONS[1:]}
+    heeding = run_over(here.lake, spec, venue, days)
+    anyway = spec.model_copy(update={"parameters": changes["parameters"] | {"regime": -1}})  # type: ignore[operator]
+    assert heeding["backtest_fills"].height > 0
+    assert not heeding["backtest_fills"].equals(run_over(here.lake, anyway, venue, days)["backtest_fills"])
+    labels = pl.concat([signals_of(here, day) for day in SESSIONS[1:]]).filter(name="regime", instrument="BTC-EUR")
+    held = heeding["backtest_equity"].join(labels, left_on="ts", right_on="ts_close").sort("ts")
+    # What it holds at a close was said at the one before, and the next bar's open is where it trades.
+    before = held.with_columns(pl.col("value").shift(1)).filter(pl.col("value") == 0.0)
+    assert before["exposure"].to_list() == [0.0] * before.height
+    assert (held["exposure"] != 0.0).any()
 
 
 def test_a_bar_has_what_was_last_known_of_its_instrument_at_its_close() -> None:

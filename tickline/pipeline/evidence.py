@@ -17,6 +17,7 @@ from tickline.lake.schemas import BACKTESTS
 from tickline.pipeline.backtests import OF_WINDOW, SUMMARY, Days, child, material_of, needs_of
 from tickline.pipeline.stage import Inputs
 from tickline.reference.models import Venue
+from tickline.signals.regimes import Regime
 
 _FEWEST_DRAWN = 10
 
@@ -73,6 +74,23 @@ def with_bars(evidence: Evidence, lake: Lake, spec: StrategySpec) -> Evidence:
     dataset, first, last = f"bars_{spec.timeframes[0]}", str(tested.min()), str(tested.max())
     bars = lake.dataset(dataset, venue=spec.venue, first=first, last=last)
     return replace(evidence, bars=bars.filter(pl.col("instrument").is_in(spec.instruments)).collect())
+
+
+def with_regimes(evidence: Evidence, lake: Lake, spec: StrategySpec) -> Evidence:
+    """The evidence with the regimes its first instrument was in while it was tested; as it is where it reads none."""
+    if spec.signals is None or "regime" not in spec.strategy.signals:
+        return evidence
+    tested = evidence.equity["session_date"]
+    named = {float(regime): regime.name.lower() for regime in Regime}
+    label = pl.col("value").replace_strict(named, default=pl.format("regime {}", pl.col("value").cast(pl.Int64)))
+    labels = (
+        lake.dataset("signals", venue=spec.signals, first=str(tested.min()), last=str(tested.max()))
+        .filter(pl.col("value").is_not_null(), name="regime", instrument=spec.instruments[0])
+        .sort("ts_close")
+        .select(pl.col("ts_close").alias("ts"), label.alias("label"))
+        .filter(pl.col("label").ne_missing(pl.col("label").shift(1)))
+    )
+    return replace(evidence, regimes=labels.collect())
 
 
 def with_fan(evidence: Evidence, *, paths: int = 10_000, seed: int = 1) -> Evidence:

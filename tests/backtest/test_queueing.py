@@ -130,6 +130,42 @@ def test_what_cancels_leave_less_than_nothing_ahead_reaches_an_order_with_the_ne
     assert order["reached"] == math.floor(0.5 + 10 - 50 + (1 - share) * 900)
 
 
+@settings(deadline=None)
+@given(
+    st.sampled_from([QueueModel.RISK_AVERSE, QueueModel.SHARE]),
+    st.integers(0, 1_000),
+    st.lists(st.tuples(st.booleans(), st.integers(0, 1_000)), max_size=20),
+)
+def test_averse_to_risk_or_by_share_no_trade_reaches_an_order_by_more_than_it_had(model, first, changes):
+    order, held = joined(first), first
+    for is_trade, size in changes:
+        order["reached"] = 0
+        if is_trade:
+            trade_at(order, size)
+            assert order["reached"] <= size
+        else:
+            change_to(order, model, held, size, LOT)
+            held = size
+
+
+@pytest.mark.parametrize(
+    ("model", "lot_size", "ahead", "behind", "more"),
+    [
+        # Where log(2) / (log(2) + log(10,000)) cancel ahead of it, 10,000 do so by 699.9 where one was.
+        (QueueModel.LOG, 1.0, 1, 9_999, 699),
+        # Where 8 of 9 parts cancel ahead of it, 300 do so by 266.7 where 200 were.
+        (QueueModel.POWER, LOT, 200, 100, 67),
+    ],
+)
+def test_the_other_models_may_fill_an_order_by_more_than_was_traded(model, lot_size, ahead, behind, more):
+    order = joined(ahead)
+    change_to(order, model, ahead, ahead + behind, lot_size)
+    change_to(order, model, ahead + behind, 0, lot_size)
+    assert order["reached"] == 0
+    trade_at(order, 1)
+    assert order["reached"] == 1 + more
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_a_level_that_was_and_is_empty_leaves_the_order_first(model):
     order = joined(0)
@@ -150,7 +186,7 @@ def test_however_a_level_moves_no_more_is_ahead_than_it_holds_and_only_trades_re
         ahead = order["ahead"]
         if is_trade:
             trade_at(order, size)
-            assert order["ahead"] <= ahead
+            assert order["ahead"] <= max(ahead, 0)
             assert order["reached"] == (max(0, math.floor(0.5 - (ahead - size))))
         else:
             change_to(order, model, held, size, LOT)

@@ -3,8 +3,11 @@
 An order joins behind all that its level holds. A trade at its price takes from the front. When the total shrinks by
 more than what traded there since it last changed, the rest was cancelled, before or behind the order: never before it
 (risk-averse), or by the probability f(behind) / (f(behind) + f(ahead)) behind it, with f(x) = x, log(1 + x) of the
-size, or x cubed. Nothing is ahead of an order that the total does not hold. Where cancels leave less than nothing ahead
-of it, the next trade at its price reaches it by as much more.
+size, or x cubed. Nothing is ahead of an order that the total does not hold, and only trades reach it.
+
+The logarithm and the cube may leave less than nothing ahead of an order, where many cancel at once. The next trade at
+its price then reaches it by as much more than was traded, with the logarithm by any number of lots: partial fills are
+too good there, as they are in hftbacktest. The other two models never fill by more than a trade had.
 
 Models: https://quant.stackexchange.com/questions/3782 and E. Rigtorp,
 https://rigtorp.se/2013/06/08/estimating-order-queue-position.html, by the rules of hftbacktest 2.4, whose fills are the

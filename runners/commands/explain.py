@@ -19,11 +19,13 @@ _SHOWN = 10
 
 def explain(
     partition: Annotated[str, typer.Argument(help="dataset/venue/period, or mart/all/day")],
-    row: Annotated[int | None, typer.Option(min=0, help="One fill of a backtest, counted from 0.")] = None,
+    row: Annotated[
+        int | None, typer.Option(min=0, help="One fill of a backtest or weight of a portfolio, counted from 0.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """The lineage of a partition or a day of a mart: every object, source and configuration it was made from, by which
-    code and run. With --row, one fill of a backtest back to the raw ticks behind it.
+    code and run. With --row, one fill of a backtest, or the price of one weight, back to the raw ticks behind it.
 
     Example: tickline explain bars_1m/coinsim/2026-03-06
     """
@@ -41,10 +43,10 @@ def _tell_traced(traced: Traced, *, json: bool) -> None:
     if json:
         frames = {"clean": traced.clean, "raw": traced.raw}
         ticks = {name: {key: frame.to_dicts() for key, frame in of.items()} for name, of in frames.items()}
-        as_json({"fill": traced.fill, "row": traced.row, **ticks, "sources": traced.sources})
+        as_json({"asked": traced.asked, "row": traced.row, **ticks, "sources": traced.sources})
         return
-    table("The fill", ("column", "value"), traced.fill.items())
-    named = f"{traced.fill['input']} row {traced.fill['input_row']} of {traced.fill['input_period']}"
+    table("The row", ("column", "value"), traced.asked.items())
+    named = f"{traced.asked['input']} row {traced.asked['input_row']} of {traced.asked['input_period']}"
     table(f"follows from {named}", ("column", "value"), traced.row.items())
     for (clean, ticks), (raw, rows) in zip(traced.clean.items(), traced.raw.items(), strict=True):
         span = f"{ticks['ts_event'].min()} to {ticks['ts_event'].max()}"

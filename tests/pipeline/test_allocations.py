@@ -21,6 +21,7 @@ from tickline.lake.schemas import ALLOCATIONS
 from tickline.pipeline.plan import State, standings
 from tickline.pipeline.rebuild import rebuild
 from tickline.pipeline.stage import Built, Inputs, Stage, materialise
+from tickline.pipeline.tracing import trace
 from tickline.sizing.portfolio import Caps, Overlays
 from tickline.universe import load_universe
 from tickline.workspace import Workspace
@@ -142,6 +143,15 @@ def test_a_weight_names_the_bar_of_its_price(here: Workspace) -> None:
         bars = here.lake.read(PartitionKey(row["input"], "desk", row["input_period"])).collect()
         (bar,) = bars[row["input_row"]].to_dicts()
         assert (bar["instrument"], bar["close"], bar["ts_close"]) == (row["instrument"], row["price"], row["ts"])
+
+
+def test_the_price_of_a_weight_is_walked_back_to_its_raw_ticks(here: Workspace) -> None:
+    traced = trace(here.lake, PartitionKey("allocations", "pair", SESSIONS[1]), 0)
+    (raw,) = traced.raw.values()
+    assert raw["price"].to_list()[-1] == traced.asked["price"] == traced.row["close"]
+    assert any(f"{SESSIONS[1]}.csv" in name for name in traced.sources)
+    with pytest.raises(LakeError, match="is no partition in the lake of backtest_fills or allocations"):
+        trace(here.lake, PartitionKey("bars_1m", "desk", SESSIONS[1]), 0)
 
 
 def test_sessions_are_rebuilt_to_the_same_bytes(here: Workspace) -> None:

@@ -161,7 +161,7 @@ def test_a_fill_is_walked_back_to_the_raw_ticks_of_its_bar(here: Workspace) -> N
     traced = trace(here.lake, key, 0)
     (raw,) = traced.raw.values()
     (clean,) = traced.clean.values()
-    assert float(traced.fill["price"]) == traced.row["open"]
+    assert float(traced.asked["price"]) == traced.row["open"]
     assert raw.height == clean.height > 0
     assert traced.row["open"] in raw["price"].to_list()
     assert any(f"{WINDOWS[0]}.csv" in name for name in traced.sources)

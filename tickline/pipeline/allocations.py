@@ -31,12 +31,10 @@ def allocation_stage(spec: PortfolioSpec, venue: Venue, sessions: Sequence[date]
     lots = {one.name: one.lot_size for one in venue.instruments if one.name in spec.instruments}
     (calendar,) = {venue.calendar_of(one) for one in venue.instruments if one.name in spec.instruments}
     bars = f"bars_{spec.timeframe}"
+    bars_of = {day: Need(PartitionKey.daily(bars, venue.name, day)) for day in ordered}
 
     def needs(period: str) -> list[Need]:
-        return [
-            Need(PartitionKey("sessions", venue.name, period[:4])),
-            *(Need(PartitionKey.daily(bars, venue.name, day)) for day in read[period]),
-        ]
+        return [Need(PartitionKey("sessions", venue.name, period[:4])), *(bars_of[day] for day in read[period])]
 
     def build(inputs: Inputs, period: str) -> Built:
         at = _close(inputs, calendar, period)

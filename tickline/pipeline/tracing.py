@@ -1,4 +1,5 @@
-"""Walk one fill of a backtest back to the raw ticks it follows from, through the very objects it was made of."""
+"""Walk one row that names the bar or tick it follows from, such as a fill, back to the raw ticks behind that, through
+the very objects it was made of."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,18 +11,20 @@ from tickline.errors import LakeError
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
+from tickline.lake.schemas import DATASETS
 
-FILLS = "backtest_fills"
+NAMING = tuple(name for name, schema in DATASETS.items() if "input_row" in schema.columns)
+"""The datasets whose rows name the row they follow from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A fill, the row it follows from, and by dataset the clean ticks of that row and the raw ones they were.
+    """A row, the one it follows from, and by dataset the clean ticks of that row and the raw ones they were.
 
     `sources` names the source objects the raw ticks came in, with their sha256.
     """
 
-    fill: dict[str, Any]
+    asked: dict[str, Any]
     row: dict[str, Any]
     clean: dict[str, pl.DataFrame]
     raw: dict[str, pl.DataFrame]
@@ -29,19 +32,22 @@ class Traced:
 
 
 def trace(lake: Lake, key: PartitionKey, nth: int) -> Traced:
-    """The ticks behind the nth fill (from 0) of a partition of backtest_fills.
+    """The ticks behind the nth row (from 0) of a partition: those of a fill, or of the price of a weight.
 
-    Raises LakeError where the partition is none of fills, has no such row, or what it was made from is gone.
+    Raises LakeError where its rows do not name what they follow from, where it has no such row, or where what it was
+    made from is gone.
     """
     published = lake.catalog.current(key)
-    if key.dataset != FILLS or published is None:
-        raise LakeError(f"{key} holds no fills in the lake; name a partition such as {FILLS}/coin_trend/2026-03-08")
+    if key.dataset not in NAMING or published is None:
+        raise LakeError(
+            f"{key} is no partition in the lake of {' or '.join(NAMING)}, whose rows name what they are from"
+        )
     if not 0 <= nth < published.rows:
-        raise LakeError(f"{key} has {published.rows} fills, counted from 0; there is no {nth}")
-    (fill,) = lake.scan([published]).slice(nth, 1).collect().to_dicts()
-    wanted = PartitionKey(fill["input"], _venue_of(lake, published, fill), fill["input_period"])
+        raise LakeError(f"{key} has {published.rows} rows, counted from 0; there is no {nth}")
+    (asked,) = lake.scan([published]).slice(nth, 1).collect().to_dicts()
+    wanted = PartitionKey(asked["input"], _venue_of(lake, published, asked), asked["input_period"])
     of_row = next(above for above in _above(lake, published) if above.key == wanted)
-    (row,) = lake.scan([of_row]).slice(fill["input_row"], 1).collect().to_dicts()
+    (row,) = lake.scan([of_row]).slice(asked["input_row"], 1).collect().to_dicts()
     clean: dict[str, pl.DataFrame] = {}
     raw: dict[str, pl.DataFrame] = {}
     sources: dict[str, str] = {}
@@ -54,11 +60,11 @@ def trace(lake: Lake, key: PartitionKey, nth: int) -> Traced:
         clean[str(ticks.key)] = chosen
         raw[str(raws.key)] = numbered.filter(pl.col("raw_row").is_in(chosen["raw_row"].implode())).collect()
         sources |= {one.name: one.sha256 for one in lake.catalog.inputs_of(raws) if one.kind == "source"}
-    return Traced(fill, row, clean, raw, sources)
+    return Traced(asked, row, clean, raw, sources)
 
 
-def _venue_of(lake: Lake, published: Publication, fill: dict[str, Any]) -> str:
-    return next(above.key.venue for above in _above(lake, published) if above.key.dataset == fill["input"])
+def _venue_of(lake: Lake, published: Publication, asked: dict[str, Any]) -> str:
+    return next(above.key.venue for above in _above(lake, published) if above.key.dataset == asked["input"])
 
 
 def _above(lake: Lake, published: Publication) -> Iterator[Publication]:

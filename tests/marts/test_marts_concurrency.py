@@ -82,7 +82,7 @@ def test_a_reader_amid_a_query_neither_stops_a_build_nor_sees_half_of_it(build, 
 
 @pytest.mark.slow
 def test_builders_of_different_processes_take_turns(build, objects, tmp_path):
-    """Three builds of three days start at once; all succeed and every day is there."""
+    """Builds of two days start at once; both succeed and every day is there."""
     home = tmp_path / "home"
     build(home, objects, FIRST, sample_lake.DAYS[1])
     script = (
@@ -91,13 +91,13 @@ def test_builders_of_different_processes_take_turns(build, objects, tmp_path):
     )
     place = marts.embedded(home)
     processes = []
-    for number, day in enumerate(sample_lake.DAYS):
+    for number, day in enumerate(sample_lake.DAYS[1:]):
         database = tmp_path / f"{number}.duckdb"
         marts.expose(place, objects, database=database)
         environment = os.environ | marts.profile_env(place, database)
         command = dbt_build(tmp_path / str(number), day)
         processes.append(subprocess.Popen([sys.executable, "-c", script, str(home), *command], env=environment))
-    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0]
     connection = marts.connect(marts.embedded(home))
     days = connection.execute("select distinct day from kpi_data_quality_daily order by day").fetchall()
     assert days == [(day,) for day in sample_lake.DAYS]

@@ -5,8 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
+import typer
 from polars.testing import assert_frame_equal
+from typer.testing import CliRunner
 
 from runners import review
 from tickline.errors import ConfigError
@@ -61,51 +64,23 @@ def test_a_commit_without_the_project_is_an_error_that_names_it(tmp_path):
         review.project_at("no-such-commit", tmp_path)
 
 
-@pytest.mark.slow
-def test_an_unchanged_project_has_no_changes(head, tmp_path):
-    assert review.review(review.PROJECT, head, tmp_path) == []
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[review.Change], Path]:
+    """What a review of the project against itself says, and the folder with the warehouse it planned in."""
+    scratch = tmp_path_factory.mktemp("unchanged")
+    return review.review(review.PROJECT, review.PROJECT, scratch), scratch
 
 
 @pytest.mark.slow
-def test_changes_are_told_apart_by_what_they_do_to_readers(head, tmp_path):
-    edit(
-        head,
-        "kpi_spread_daily",
-        ("        spreads_bps[1] as", "        spreads_bps[2] / spreads_bps[1] as tail,\n        spreads_bps[1] as"),
-        ("quotes, median_bps", "quotes, tail, median_bps"),
-    )
-    edit(head, "stg_gaps", ("/ 6e7", "/ 6e7 + 1"))
-    edit(head, "kpi_coverage_daily", ("count(distinct ts_open)", "count(ts_open)"))
-    raise_version(head, "kpi_coverage_daily")
-    changes = {change.model: change for change in review.review(review.PROJECT, head, tmp_path)}
-    assert {name: change.category for name, change in changes.items()} == {
-        "kpi_spread_daily": "non-breaking",
-        "stg_gaps": "breaking",
-        "kpi_gaps_daily": "indirect breaking",
-        "kpi_coverage_daily": "breaking",
-        "kpi_data_quality_daily": "indirect breaking",
-    }
-    assert [name for name, change in changes.items() if change.refused] == ["stg_gaps"]
-    assert changes["kpi_spread_daily"].rows == review.Rows(13, 0, 0, 0, ("tail",), ())
-    assert changes["kpi_gaps_daily"].rows == review.Rows(0, 10, 0, 0, (), ())
-    assert changes["kpi_coverage_daily"].rows == review.Rows(15, 0, 0, 0, (), ())
-    assert changes["kpi_data_quality_daily"].rows == review.Rows(1, 5, 0, 0, (), ())
+def test_an_unchanged_project_has_no_changes(unchanged):
+    assert unchanged[0] == []
 
 
 @pytest.mark.slow
-def test_a_project_that_does_not_plan_is_an_error(head, tmp_path):
-    edit(head, "kpi_gaps_daily", ("group by", "group of"))
-    with pytest.raises(ConfigError, match="kpi_gaps_daily"):
-        review.review(review.PROJECT, head, tmp_path)
-
-
-@pytest.mark.slow
-def test_sqlmesh_and_dbt_build_the_same_tables(build, objects, tmp_path):
-    home = tmp_path / "home"
-    build(home, objects)
-    context, _ = review.plan(review.PROJECT, tmp_path, environment="prod")
-    sqlmesh = context.engine_adapter.cursor
-    dbt = marts.connect(marts.embedded(home))
+def test_sqlmesh_and_dbt_build_the_same_tables(unchanged, build, objects, tmp_path):
+    build(tmp_path / "home", objects)
+    dbt = marts.connect(marts.embedded(tmp_path / "home"))
+    sqlmesh = duckdb.connect(unchanged[1] / "lake.duckdb")
     names = [name for name in review.contracts(review.PROJECT) if name.startswith("kpi_")]
     assert len(names) == 8
     for name in names:
@@ -116,9 +91,58 @@ def test_sqlmesh_and_dbt_build_the_same_tables(build, objects, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_prints_one_json_object_last():
-    command = [sys.executable, "-m", "runners.review", "--base", "HEAD", "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    if ran.returncode == 2:
-        pytest.skip(ran.stderr)
-    assert json.loads(ran.stdout.splitlines()[-1])["ok"] is (ran.returncode == 0)
+def test_the_command_tells_changes_apart_by_what_they_do_to_readers(head, monkeypatch):
+    git = ["git", "-C", str(head.parent), "-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", head.name], ["commit", "-q", "-m", "as it is"]):
+        subprocess.run([*git, *words], check=True)
+    edit(
+        head,
+        "kpi_spread_daily",
+        ("        spreads_bps[1] as", "        spreads_bps[2] / spreads_bps[1] as tail,\n        spreads_bps[1] as"),
+        ("quotes, median_bps", "quotes, tail, median_bps"),
+    )
+    edit(head, "stg_gaps", ("/ 6e7", "/ 6e7 + 1"))
+    edit(head, "kpi_coverage_daily", ("count(distinct ts_open)", "count(ts_open)"))
+    raise_version(head, "kpi_coverage_daily")
+    monkeypatch.setattr(review, "PROJECT", head)
+    ran = CliRunner().invoke(command(), ["--base", "HEAD", "--json"])
+    document = json.loads(ran.stdout.splitlines()[-1])
+    assert (ran.exit_code, document["ok"], document["base"]) == (1, False, "HEAD")
+    changes = {change["model"]: change for change in document["changes"]}
+    assert {name: change["category"] for name, change in changes.items()} == {
+        "kpi_spread_daily": "non-breaking",
+        "stg_gaps": "breaking",
+        "kpi_gaps_daily": "indirect breaking",
+        "kpi_coverage_daily": "breaking",
+        "kpi_data_quality_daily": "indirect breaking",
+    }
+    versions = {name: (change["base_version"], change["head_version"]) for name, change in changes.items()}
+    assert versions == dict.fromkeys(changes, (1, 1)) | {"kpi_coverage_daily": (1, 2)}
+    rows = {name: change["rows"] and tuple(change["rows"].values()) for name, change in changes.items()}
+    assert rows == {
+        "stg_gaps": None,
+        "kpi_spread_daily": (13, 0, 0, 0, ["tail"], []),
+        "kpi_gaps_daily": (0, 10, 0, 0, [], []),
+        "kpi_coverage_daily": (15, 0, 0, 0, [], []),
+        "kpi_data_quality_daily": (1, 5, 0, 0, [], []),
+    }
+
+
+def command() -> typer.Typer:
+    app = typer.Typer()
+    app.command()(review.main)
+    return app
+
+
+@pytest.mark.slow
+def test_a_project_that_does_not_plan_is_an_error(head, monkeypatch):
+    edit(head, "kpi_gaps_daily", ("group by", "group of"))
+    monkeypatch.setattr(review, "project_at", lambda commit, target: head)
+    ran = CliRunner().invoke(command(), ["--base", "HEAD"])
+    assert ran.exit_code == 2
+    assert "kpi_gaps_daily" in ran.stderr
+
+
+def test_the_command_starts_by_its_name():
+    ran = subprocess.run([sys.executable, "-m", "runners.review", "--help"], capture_output=True, text=True, check=True)
+    assert "--base" in ran.stdout

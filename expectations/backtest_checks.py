@@ -15,6 +15,7 @@ from expectations.allocation_checks import weighed_by
 from expectations.checks import judged_by, verdict
 from expectations.evaluate import Outcome, evaluate
 from expectations.profiles import PARTITION, differences
+from expectations.signal_checks import told_by
 from expectations.suites import Expectation, Severity, Suite, of_partition
 from tickline.backtest.spec import StrategySpec
 from tickline.lake.keys import PartitionKey
@@ -65,6 +66,7 @@ def suites_of(universe: Universe) -> dict[tuple[str, str], str]:
         judged_by(universe.venues.values())
         | gated_by(universe.strategies.values())
         | weighed_by(universe.portfolios.values())
+        | told_by(universe.signals.values())
     )
 
 

@@ -1,7 +1,7 @@
 """Signal sets as stages: made session by session without a look ahead, and read by strategies at the closes of bars."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,6 +10,9 @@ import polars as pl
 import pytest
 import yaml
 
+from expectations.backtest_checks import suites_of
+from expectations.signal_checks import judge_signals, measures_of
+from runners.commands.backtest import changed
 from tickline.backtest.report.page import report
 from tickline.backtest.walkforward import summarise
 from tickline.errors import ConfigError, LakeError
@@ -148,9 +151,9 @@ def test_another_parameter_makes_exactly_the_set_and_its_readers_stale(here: Wor
                 materialise(here.lake, stage, period, run="test")
     assert set(states(here).values()) == {State.FRESH}
     write(config, "signals", with_column("slow", of="sma", parameters={"n": 49}))
-    changed = Workspace(config, here.home)
-    stale = {name for name, state in states(changed).items() if state is not State.FRESH}
-    assert stale == {name for name in states(changed) if name.startswith(("moods/", "minded/"))}
+    after = states(Workspace(config, here.home))
+    stale = {name for name, state in after.items() if state is not State.FRESH}
+    assert stale == {name for name in after if name.startswith(("moods/", "minded/"))}
     write(config, "signals", with_column("slow", of="sma", parameters={"n": 50}) | {"description": "the same"})
     assert set(states(Workspace(config, here.home)).values()) == {State.FRESH}
 
@@ -215,6 +218,41 @@ def test_the_shipped_ensemble_trades_only_where_it_is_predictable(here: Workspac
     before = held.with_columns(pl.col("value").shift(1)).filter(pl.col("value") == 0.0)
     assert before["exposure"].to_list() == [0.0] * before.height
     assert (held["exposure"] != 0.0).any()
+
+
+def test_what_is_as_declared_passes_its_checks(here: Workspace) -> None:
+    declared = here.universe.signals["moods"]
+    published = list(here.lake.catalog.everything(dataset="signals", venue="moods").values())
+    outcomes = judge_signals(here.lake, declared, published)
+    assert len(outcomes) == len(SESSIONS)
+    assert all(outcome.passed for outcome in outcomes.values())
+    found = standings(here.lake, [set_stage(here)], suites=suites_of(here.universe))
+    assert {one.state for one in found} == {State.FRESH}
+
+
+@pytest.mark.parametrize(
+    ("change", "measure"),
+    [
+        (lambda rows: rows.slice(1), "uneven"),
+        (lambda rows: pl.concat([rows, rows.head(2)]), "uneven"),
+        (lambda rows: rows.with_columns(instrument=pl.lit("DOGE")), "strangers"),
+        (lambda rows: rows.with_columns(session_date=pl.col("session_date").dt.offset_by("1d")), "strangers"),
+        (lambda rows: rows.with_columns(value=pl.lit(float("nan"))), "not_finite"),
+        (lambda rows: rows.with_columns(value=pl.lit(None, pl.Float64)), "silent"),
+    ],
+)
+def test_what_is_not_as_declared_is_measured(
+    here: Workspace, change: Callable[[pl.DataFrame], pl.DataFrame], measure: str
+) -> None:
+    session, rows = date.fromisoformat(SESSIONS[1]), signals_of(here, SESSIONS[1])
+    declared = here.universe.signals["moods"]
+    assert measures_of(declared, session, rows) == {"strangers": 0, "uneven": 0, "not_finite": 0, "silent": 0}
+    assert measures_of(declared, session, change(rows))[measure] > 0
+
+
+def test_a_run_by_ticks_of_a_strategy_that_reads_signals_is_refused(here: Workspace) -> None:
+    with pytest.raises(ConfigError, match="minded reads signals, which are known at the close of bars"):
+        changed(here.universe.strategies["minded"], None, "tick")
 
 
 def test_a_bar_has_what_was_last_known_of_its_instrument_at_its_close() -> None:

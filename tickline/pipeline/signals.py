@@ -1,6 +1,7 @@
 """The signals stage: the columns of a declared set, session by session, from that session's bars and earlier ones."""
 
 import hashlib
+import importlib.metadata
 from collections.abc import Sequence
 from datetime import date
 
@@ -74,4 +75,5 @@ def _calendar(declared: SignalSet, venue: Venue) -> str:
 def _code(declared: SignalSet) -> str:
     own = (__name__, "tickline.signals.spec", "tickline.signals.features", "tickline.signals.labellers")
     parts = (*(code_sha256(module) for module in declared.modules), code_version(*own, "tickline.lake.schemas"))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    compiler = f"numba={importlib.metadata.version('numba')}"
+    return hashlib.sha256("\n".join((*parts, compiler)).encode()).hexdigest()

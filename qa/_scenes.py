@@ -4,22 +4,29 @@ A scene's `act` yields whenever something is acknowledged. It can be acted again
 """
 
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from unittest.mock import patch
 
 from qa._lakes import Desk, key_of, path_of, publish, publish_some, rows
+from tickline.lake import migrations
 from tickline.lake.archive import archive_object, expire_object, restore_object
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Output
 from tickline.lake.records import Input, ObjectState, Verdict
+from tickline.lake.registry import Entry, Rank, Registry
 from tickline.lake.retention import Keep, RetentionPolicy, due_for_archive, due_for_expiry
 from tickline.lake.schemas import DATASETS
 from tickline.lake.scrub import scrub, sweep
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
 LATER = date(2030, 1, 1)
+STRATEGY = "qa"
+"""Whose entries in the registry scenes add to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +91,31 @@ def _with_old_leftovers(folder: Path) -> None:
         os.utime(left, (LONG_AGO, LONG_AGO))
 
 
+def _of_the_first_release(folder: Path) -> None:
+    """A lake as a Tickline leaves it that knows no revision of the catalog but the first."""
+    known = migrations.REVISIONS[:1]
+    (first,) = (Path(migrations.__file__).parent / "versions").glob(f"{known[0]}_*.py")
+    with tempfile.TemporaryDirectory() as older, patch.multiple(migrations, _FOLDER=Path(older), REVISIONS=known):
+        (Path(older) / "versions").mkdir()
+        shutil.copy(first, Path(older) / "versions")
+        _published(folder)
+
+
 def _first_start(folder: Path) -> Iterator[None]:
     desk = Desk(folder)
     yield
     publish_some(desk.lake, [0])
+    yield
+
+
+def _upgrade(folder: Path) -> Iterator[None]:
+    """Open a catalog of the first revision, and use what came with a later one."""
+    desk = Desk(folder)
+    yield
+    registry = Registry(desk.lake.catalog)
+    if not registry.history(STRATEGY):
+        said_at = datetime.now(UTC)
+        registry.add(Entry(STRATEGY, "0" * 64, Rank.CANDIDATE, said_by="qa", why="", said_at=said_at, evidence={}))
     yield
 
 
@@ -187,6 +215,7 @@ def _sweep(folder: Path) -> Iterator[None]:
 
 SCENES = (
     Scene("first start", _nothing, _first_start),
+    Scene("upgrade", _of_the_first_release, _upgrade),
     Scene("publish", _published, _publish_twice),
     Scene("replace", _published, _replace),
     Scene("replace three together", _published, _replace_three_together),

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from qa._lakes import Desk, path_of
-from qa._scenes import LONG_AGO
+from qa._scenes import LONG_AGO, STRATEGY
 from tickline.lake.records import ObjectState, Publication
+from tickline.lake.registry import Registry
 from tickline.lake.scrub import sweep
 from tickline.lake.storage import DirectoryStorage, file_sha256
 
 
 def standing(desk: Desk) -> dict[str, Any]:
-    """What the catalog says: every partition, its verdicts and its copies."""
+    """What the catalog says: every partition, its verdicts, its copies and the registry."""
     catalog = desk.lake.catalog
     current = catalog.everything()
     return {
@@ -22,6 +23,7 @@ def standing(desk: Desk) -> dict[str, Any]:
         },
         "verdicts": [[str(one.key), one.suite, one.sha256] for one in catalog.verdicts_on(current.values())],
         "copies": sorted({copy.sha256 for one in current.values() for copy in catalog.copies_of(one.sha256)}),
+        "registry": [entry.rank for entry in Registry(catalog).history(STRATEGY)],
     }
 
 
@@ -45,6 +47,7 @@ def settled(desk: Desk) -> dict[str, Any]:
         "partitions": {key: [sha256, state] for key, (sha256, _, state, _) in said["partitions"].items()},
         "verdicts": said["verdicts"],
         "copies": said["copies"],
+        "registry": said["registry"],
         "objects": _hashes(objects),
         "archive": _hashes(desk.archive.root),
         "view": {str(link.relative_to(view)): link.readlink().stem for link in view.rglob("*.parquet")},

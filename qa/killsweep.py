@@ -26,6 +26,7 @@ from qa._killpoints import NoTracing, kill_at, writes_of
 from qa._lakes import Desk, publish_some
 from qa._scenes import SCENES, Scene
 from qa._standing import broken, settled, standing
+from tickline.errors import TicklineError
 
 MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - only a folder of our own in it is used
 
@@ -134,7 +135,10 @@ def _act_until_killed(stage: Path, scene: Scene, call: str, number: int) -> tupl
 
 
 def _examine(stage: Path, scene: Scene, rehearsal: Rehearsal, acknowledged: int) -> tuple[list[str], dict[str, Any]]:
-    desk = Desk(stage)
+    try:
+        desk = Desk(stage)
+    except TicklineError as error:
+        return [f"cannot be opened: {error}"], {}
     wrong = [one for one in broken(desk) if one not in rehearsal.broken]
     if standing(desk) not in rehearsal.steps[acknowledged : acknowledged + 2]:
         wrong.append(f"after {acknowledged} acknowledged steps the lake stands neither there nor one step further")

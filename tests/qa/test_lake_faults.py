@@ -29,6 +29,16 @@ from tickline.lake.lake import Lake
 publish = Lake.publish
 Lake.publish = lambda self, outputs, **options: [publish(self, [output], **options)[0] for output in outputs]
 """
+STEP_BY_STEP = """
+import alembic.runtime.environment
+from alembic.ddl.impl import DefaultImpl
+create = DefaultImpl.create_table
+def committed(self, *arguments, **options):
+    create(self, *arguments, **options)
+    self.connection.exec_driver_sql("commit")
+    self.connection.exec_driver_sql("begin immediate")
+DefaultImpl.create_table = committed
+"""
 NO_READING_BACK = """
 from tickline.lake import archive
 archive._verify = lambda *_: None
@@ -102,6 +112,7 @@ def test_tracing_that_is_refused_is_told_with_the_way_out(monkeypatch: pytest.Mo
     [
         pytest.param(NO_FENCING, "race --races 4", {"one_winner": 4}, id="race"),
         pytest.param(ONE_BY_ONE, "killsweep --scene three --every 5", {"violations": 0}, id="mix", marks=needs_strace),
+        pytest.param(STEP_BY_STEP, "killsweep --scene upgrade", {"violations": 0}, id="half", marks=needs_strace),
         pytest.param(NO_READING_BACK, "archive --objects 20", {"unverified_deletes": 0}, id="archive"),
         pytest.param(NO_COMPARING, "scrub --small", {"flips": 40}, id="scrub"),
     ],

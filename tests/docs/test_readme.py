@@ -190,17 +190,28 @@ def test_the_commands_of_the_research_guide_run_in_its_order(
     assert {"coin_trend.html", "coin_trend_tables", "compare.html"} <= {path.name for path in tmp_path.iterdir()}
 
 
+@pytest.fixture(scope="module")
+def judged_demo(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the small demo in which a backfill made and judged all there is."""
+    folder = Path(shutil.copytree(small_demo, tmp_path_factory.mktemp("judged") / "copy", symlinks=True))
+    with pytest.MonkeyPatch.context() as patch:
+        entered(folder, patch)
+        run("tickline backfill")
+    return folder
+
+
 @pytest.mark.slow
-def test_the_long_commands_run_and_leave_nothing_to_say(demo: Workspace) -> None:
+def test_the_long_commands_run_and_leave_nothing_to_say(judged_demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entered(judged_demo, monkeypatch)
     lines = {line for block, line in COMMANDS if block.page.stem not in ELSEWHERE and line.startswith("tickline")}
-    for line in ("tickline backfill", *sorted(line for line in lines if not is_quick(line)), "tickline status"):
+    for line in (*sorted(line for line in lines if not is_quick(line)), "tickline status"):
         run(line)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("block", of("python", "slow"), ids=named)
-def test_slow_python_snippets_run(demo: Workspace, block: Block) -> None:
-    run("tickline backfill")
+def test_slow_python_snippets_run(judged_demo: Path, monkeypatch: pytest.MonkeyPatch, block: Block) -> None:
+    entered(judged_demo, monkeypatch)
     assert printed(block).strip()
 
 

@@ -1,5 +1,6 @@
 """A window in tick mode: pieces of ticks, each tested with what a search of those before it chose."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -52,26 +53,48 @@ def material() -> Material:
     return Material((trades, book, opening), sessions, venue())
 
 
+def run(made: Material, **declared: object) -> dict[str, pl.DataFrame]:
+    """A maker's window."""
+    spec = {"name": "made", "module": "tickline.signals.strategies.maker", "venue": "desk", "instruments": ["BTC"]}
+    spec |= {"mode": "tick", "capital": CAPITAL, "parameters": {"half_spread": 100.0, "skew": 0.0}}
+    checked = StrategySpec.model_validate({**spec, "windows": {"test": 1}, **declared})
+    return run_tick_window(checked, Window((), (), (DAY,)), made, account_of(checked, made.venue))
+
+
+def searched(pieces: int, min_trades: int) -> dict[str, pl.DataFrame]:
+    """A window of so many pieces, all but the first tested after a search of the one before."""
+    search = {"space": {"lots": {"values": [1, 2]}}, "min_trades": min_trades}
+    return run(material(), windows={"test": 1, "pieces": {"count": pieces, "train": 1}}, search=search)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("min_trades", "trades"), [(0, True), (10**6, False)])
 def test_a_piece_is_tested_with_what_was_chosen_before_it_and_stays_flat_where_nothing_was(min_trades, trades):
-    spec = StrategySpec.model_validate(
-        {
-            "name": "made",
-            "module": "tickline.signals.strategies.maker",
-            "venue": "desk",
-            "instruments": ["BTC"],
-            "mode": "tick",
-            "capital": CAPITAL,
-            "parameters": {"half_spread": 100.0, "skew": 0.0},
-            "windows": {"test": 1, "pieces": {"count": 2, "train": 1}},
-            "search": {"space": {"lots": {"values": [1, 2]}}, "min_trades": min_trades},
-        }
-    )
-    made = material()
-    frames = run_tick_window(spec, Window((), (), (DAY,)), made, account_of(spec, made.venue))
-    run, folds = frames["backtest_run"], frames["backtest_folds"]
-    assert (folds["chosen"].sum(), run["parameters"].item() != "{}") == (int(trades), trades)
-    assert (run["orders"].item() > 0, run["conserved"].item()) == (trades, True)
+    frames = searched(2, min_trades)
+    (made,) = frames["backtest_run"].to_dicts()
+    assert (frames["backtest_folds"]["chosen"].sum(), made["parameters"] != "{}") == (int(trades), trades)
+    assert (made["orders"] > 0, made["conserved"]) == (trades, True)
     if not trades:
         assert frames["backtest_equity"]["equity"].unique().to_list() == [float(CAPITAL)]
+
+
+@pytest.mark.slow
+def test_a_piece_begins_at_its_own_time_however_long_its_book_stood_still():
+    frames = searched(3, 0)
+    begins = MIDNIGHT + timedelta(seconds=119) / 3
+    assert frames["backtest_orders"]["ts_sent"].min() >= begins
+    seconds = [MIDNIGHT + timedelta(seconds=nth) for nth in range(40, 120)]
+    assert frames["backtest_equity"]["ts"].to_list() == seconds
+    assert frames["backtest_run"]["ts_to"].to_list() == [seconds[39], seconds[-1]]
+
+
+@pytest.mark.slow
+def test_nothing_is_sent_before_the_session_on_the_book_the_day_before_left():
+    made = material()
+    left = {"side": ["bid", "ask"], "price": [99.0, 101.0], "size": [5.0, 5.0]}
+    noon = MIDNIGHT - timedelta(hours=12)
+    opening = frame(CLOSING[Feed.BOOK], 2, "closing_book", ts_last=noon, seq_last=0, **left)
+    frames = run(replace(made, streams=(made.streams[0], made.streams[1].clear(), opening)))
+    assert frames["backtest_fills"].height > 0
+    assert frames["backtest_orders"]["ts_sent"].min() >= MIDNIGHT
+    assert frames["backtest_equity"]["ts"].min() == MIDNIGHT

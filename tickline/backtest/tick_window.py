@@ -131,7 +131,9 @@ def _joined(spec: StrategySpec, parts: Sequence[Mapping[str, pl.DataFrame]]) -> 
         equity = part["backtest_equity"]
         if following is not None:
             equity = equity.filter(pl.col("ts") < following["backtest_equity"]["ts"].min())
-        run = part["backtest_run"].with_columns(pl.lit(spec.name).alias("strategy"), ts_to=equity["ts"].max())
+        run = part["backtest_run"].with_columns(
+            pl.lit(spec.name).alias("strategy"), ts_to=pl.lit(equity["ts"].max(), NS)
+        )
         number = pl.when(pl.col("order") > 0).then(pl.col("order") + before).otherwise(0).alias("order")
         numbered = {name: part[name].with_columns(number) for name in ("backtest_orders", "backtest_fills")}
         before += int(run["orders"].item())
@@ -140,11 +142,12 @@ def _joined(spec: StrategySpec, parts: Sequence[Mapping[str, pl.DataFrame]]) -> 
 
 
 def _within(material: Material, sessions: pl.DataFrame) -> Frames:
-    """The ticks of the sessions, trades and book, and the book the first of them goes on from."""
+    """The ticks of the sessions, trades and book, and the book the first of them goes on from, told right before it."""
     trades, book, opening = material.streams
     first, last = sessions["open"].min(), sessions["close"].max()
     inside = (pl.col("ts_event") >= first) & (pl.col("ts_event") < last)
-    return Frames(trades.filter(inside), book.filter(inside), opening)
+    told = (pl.lit(first).cast(NS) - pl.duration(nanoseconds=1)).alias("ts_last")
+    return Frames(trades.filter(inside), book.filter(inside), opening.with_columns(told))
 
 
 def _edges(frames: Frames, count: int) -> list[int]:
@@ -163,12 +166,13 @@ def _between(frames: Frames, first: int, last: int) -> Frames:
 
 
 def _book_at(frames: Frames, ts: int) -> pl.DataFrame:
-    """Every book as it stood at a time, as CLOSING book rows: the last size of each level since the last snapshot."""
+    """Every book as it stood at a time (UTC ns), as CLOSING book rows: the last size of each level since the last
+    snapshot. It is told right before that time, so that nobody trades on it earlier."""
     earlier = frames.book.filter(pl.col("ts_event").to_physical() < ts)
     newest = earlier.filter(pl.col("epoch") == pl.col("epoch").max().over("instrument"))
     told = newest.select(
         "instrument",
-        pl.col("ts_event").max().over("instrument").alias("ts_last"),
+        pl.col("ts_event").alias("ts_last"),
         pl.col("last_seq").max().over("instrument").alias("seq_last"),
         *("side", "price", "size", "epoch"),
     )
@@ -180,7 +184,7 @@ def _book_at(frames: Frames, ts: int) -> pl.DataFrame:
         levels.group_by("instrument", "side", "price", maintain_order=True)
         .agg(pl.col("size").last(), pl.col("ts_last").last(), pl.col("seq_last").last())
         .filter(pl.col("size") > 0)
-        .with_columns(pl.col("ts_last", "seq_last").max().over("instrument"))
+        .with_columns(pl.lit(ts - 1).cast(NS).alias("ts_last"), pl.col("seq_last").max().over("instrument"))
         .select(columns)
         .sort("instrument", "side", "price")
     )

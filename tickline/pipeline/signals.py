@@ -75,5 +75,5 @@ def _calendar(declared: SignalSet, venue: Venue) -> str:
 def _code(declared: SignalSet) -> str:
     own = (__name__, "tickline.signals.spec", "tickline.signals.features", "tickline.signals.labellers")
     parts = (*(code_sha256(module) for module in declared.modules), code_version(*own, "tickline.lake.schemas"))
-    compiler = f"numba={importlib.metadata.version('numba')}"
-    return hashlib.sha256("\n".join((*parts, compiler)).encode()).hexdigest()
+    libraries = (f"{name}={importlib.metadata.version(name)}" for name in ("numba", "scipy", "statsmodels"))
+    return hashlib.sha256("\n".join((*parts, *libraries)).encode()).hexdigest()

@@ -1,6 +1,6 @@
-"""Every labeller that needs no fitting, by name: its bounded parameters, what it says of bars, and its code.
+"""Every labeller by name: its bounded parameters, what it says of bars, and its code.
 
-What labels bars by a model fitted to earlier ones (`volatility_regimes`, `classifier`) is not among them.
+A classifier is not among them: it is trained once, on labels that somebody chose, and kept as a file.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,9 +9,12 @@ from types import MappingProxyType
 
 import polars as pl
 
+from tickline.errors import ConfigError
+from tickline.lake.schemas import NS
 from tickline.signals.anomalies import Limits, anomalies
 from tickline.signals.features import Parameter
 from tickline.signals.regimes import Thresholds, regimes
+from tickline.signals.volatility_regimes import fit, volatility_regimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,28 @@ def _regimes(bars: pl.LazyFrame, _opens: pl.LazyFrame, *thresholds: float) -> pl
 
 def _anomalies(bars: pl.LazyFrame, opens: pl.LazyFrame, *limits: float) -> pl.LazyFrame:
     return anomalies(bars, opens, Limits._make(limits))
+
+
+def _volatility(bars: pl.LazyFrame, _opens: pl.LazyFrame, count: int) -> pl.LazyFrame:
+    """The volatility regime of each bar of the last session, by a chain fitted to the sessions before it.
+
+    Nothing is said of an instrument whose earlier returns are too few for a chain, or fit none.
+    """
+    said = [_NO_VOLATILITY]
+    for of_instrument in bars.collect().partition_by("instrument", maintain_order=True):
+        before = of_instrument.filter(pl.col("session_date") < pl.col("session_date").max())
+        if before.is_empty():
+            continue
+        try:
+            chain = fit(before, trained_to=before["ts_close"][-1], regimes=count)
+        except ConfigError:
+            continue
+        labelled = volatility_regimes(of_instrument, chain)
+        said.append(labelled.select("instrument", "ts", "label", wildest=pl.col(f"p_{count - 1}")))
+    return pl.concat(said).lazy()
+
+
+_NO_VOLATILITY = pl.DataFrame(schema={"instrument": pl.String(), "ts": NS, "label": pl.Int8(), "wildest": pl.Float64()})
 
 
 def _share(name: str, default: float, *, high: float) -> Parameter:
@@ -68,6 +93,9 @@ LABELLERS: Mapping[str, Labeller] = MappingProxyType(
             ),
             ("return_score", "volume_score", "is_return_anomaly", "is_volume_anomaly"),
             anomalies.__module__,
+        ),
+        "volatility_regime": Labeller(
+            _volatility, (Parameter("regimes", 2, 2, 4),), ("label", "wildest"), volatility_regimes.__module__
         ),
     }
 )

@@ -25,26 +25,49 @@ DAY = date(2026, 3, 6)
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
 SEEN = "tickline.signals.strategies.sma_trend"
 
-TEMPLATE = """
-import os, sys
+# One module for all it does wrong, so that its engine is compiled once.
+EVIL = """
+import os
+import socket
 from typing import Annotated, NamedTuple
-import numpy as np
 from pydantic import Field
 from tickline.signals.strategy import Strategy
 
 class Parameters(NamedTuple):
-    n: Annotated[int, Field(ge=0, le=10)] = 0
+    raises: Annotated[int, Field(ge=0, le=1)] = 0
+    loops: Annotated[int, Field(ge=0, le=1)] = 0
+    eats: Annotated[int, Field(ge=0, le=1)] = 0
+    dies: Annotated[int, Field(ge=0, le=1)] = 0
+    talks: Annotated[int, Field(ge=0, le=1)] = 0
+    calls: Annotated[int, Field(ge=0, le=65535)] = 0
 
 def state_size(p):
-    {state_size}
+    if p.dies:
+        os._exit(3)
+    if p.talks:
+        print("{}")
+        return -1
+    if p.calls:
+        socket.create_connection(("127.0.0.1", p.calls), timeout=5)
+    return 10**11 if p.eats else 1
 
 def on_event(p, memory, event, desk):
-    {on_event}
+    if p.raises:
+        raise ValueError("it does not like bars")
+    while p.loops:
+        memory[0] += 1.0
 
-STRATEGY = Strategy(
-    name="evil", describe="", parameters=Parameters, state_size=state_size, on_event=on_event,
-)
+STRATEGY = Strategy(name="evil", describe="", parameters=Parameters, state_size=state_size, on_event=on_event)
 """
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a module that a child can import, of a strategy that does what a parameter of it says."""
+    (tmp_path / "evil.py").write_text(EVIL)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return "evil"
 
 
 @pytest.fixture(scope="module")
@@ -112,50 +135,35 @@ def test_a_window_without_bars_says_so(child: Child, material: Material) -> None
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "state_size", "on_event", "match"),
+    ("how", "minutes", "match"),
     [
-        ("raises", "return 1", "raise ValueError('it does not like bars')", "ValueError: it does not like bars"),
-        ("loops", "return 1", "while True:\n        memory[0] += 1.0", "took longer than 0.5 minutes"),
-        ("eats", "return 10**11", "memory[0] = 1.0", "ran out of the memory|process died"),
-        ("dies", "os._exit(3)", "memory[0] = 1.0", "its process died with status 3"),
-        ("talks", "print('{}'); return -1", "memory[0] = 1.0", "raised ValueError"),
+        ("raises", 5, "ValueError: it does not like bars"),
+        ("loops", 0.1, "took longer than 0.1 minutes"),
+        ("eats", 5, "ran out of the memory|process died"),
+        ("dies", 5, "its process died with status 3"),
+        ("talks", 5, "raised ValueError"),
     ],
 )
 def test_a_strategy_that_misbehaves_fails_by_itself(
-    child: Child,
-    material: Material,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    name: str,
-    state_size: str,
-    on_event: str,
-    match: str,
+    child: Child, material: Material, evil: str, *, how: str, minutes: float, match: str
 ) -> None:
-    (tmp_path / f"evil_{name}.py").write_text(TEMPLATE.format(state_size=state_size, on_event=on_event))
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    behaved = child.run(spec(evil, memory_gb=4), window(), material)  # so that it is compiled by then
+    assert behaved["backtest_run"].height == 1
     with pytest.raises(BacktestError, match=match):
-        child.run(spec(f"evil_{name}", minutes=0.5, memory_gb=4), window(), material)
+        child.run(spec(evil, parameters={how: 1}, minutes=minutes, memory_gb=4), window(), material)
     assert child.run(spec(SEEN, memory_gb=4), window(), material)["backtest_run"].height == 1
 
 
-def test_a_strategy_has_no_network(
-    child: Child, material: Material, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_strategy_has_no_network(child: Child, material: Material, evil: str) -> None:
     tried = subprocess.run(
         [sys.executable, "-m", "tickline.backtest.offline"], capture_output=True, text=True, check=False
     )
     if "can reach the network" in tried.stderr:
         pytest.skip(tried.stderr.splitlines()[0])
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        at = listening.getsockname()
-        calls = f"import socket; socket.create_connection({at}, timeout=5); return 1"
-        (tmp_path / "evil_calls.py").write_text(TEMPLATE.format(state_size=calls, on_event="memory[0] = 1.0"))
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        _, port = listening.getsockname()
         with pytest.raises(BacktestError, match="Network is unreachable; a strategy has no network"):
-            child.run(spec("evil_calls"), window(), material)
+            child.run(spec(evil, parameters={"calls": port}), window(), material)
 
 
 def test_no_secret_reaches_a_strategy(child: Child, material: Material, monkeypatch: pytest.MonkeyPatch) -> None:

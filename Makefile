@@ -30,10 +30,10 @@ demo: setup ## Run the whole pipeline on a synthetic universe, offline
 	@$(RUN) tickline demo
 
 test: setup ## Run the fast tests
-	@$(RUN) pytest -n 2 --dist loadfile --max-worker-restart 0
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test-all: setup ## Run every test, slow ones too
-	@$(RUN) pytest -n 2 --dist loadfile --max-worker-restart 0 -m ""
+	@$(RUN) pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 -m ""
 
 dev: setup ## Dagster UI and daemon on 127.0.0.1:3000
 	@$(RUN) python -m runners.dev

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -28,6 +29,18 @@ ROOT = Path(__file__).parent.parent
 UNIVERSE = ROOT / "tests" / "universe"
 DAYS = ("2026-03-07", "2026-03-08", "2026-03-09")
 S3_SECRET, POSTGRES_PASSWORD = "secret-of-the-bucket", "secret-of-the-database"
+
+
+ENGINES = ("test_bar_engine.py", "test_tick_engine.py", "test_child.py", "test_accounting_small.py")
+"""Files whose engines take longest to compile."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """First the engines, so that of several workers one compiles each and the others find it; then the longest files,
+    so that the workers end together."""
+    tests = Counter(item.path for item in items)
+    of_engines = {name: nth for nth, name in enumerate(ENGINES)}
+    items.sort(key=lambda item: (of_engines.get(item.path.name, len(ENGINES)), -tests[item.path], item.path))
 
 
 @pytest.fixture(scope="session")

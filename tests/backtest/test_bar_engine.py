@@ -516,7 +516,7 @@ _assumed = st.builds(
     order_latency_ms=st.sampled_from([0.0, 0.0, 1.0]),
     short=st.booleans(),
 )
-_examples = settings(max_examples=150, deadline=None)
+_examples = settings(max_examples=60, deadline=None)  # `qa accounting` and `qa lookahead` take the laws to scale
 
 
 @_examples

@@ -1,12 +1,16 @@
 """What a person sees of a partition in the UI: its size, hash and quality, and a small table or plot."""
 
+import base64
+
 import dagster as dg
 import polars as pl
 
 from expectations.evaluate import Outcome
+from tickline.backtest.report.preview import picture, preview
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
 from tickline.lake.schemas import BARS, DATASETS
+from tickline.pipeline.evidence import evidence_behind
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _FULL = _BLOCKS[-1]
@@ -60,14 +64,18 @@ def _table(lake: Lake, publication: Publication) -> str:
     if dataset == "allocations":
         return _weights(lake.scan([publication]).collect())
     if dataset == "backtest_summary":
-        return _summary(lake.scan([publication]).collect())
+        return _summary(lake, publication)
     return ""
 
 
-def _summary(summary: pl.DataFrame) -> str:
+def _summary(lake: Lake, publication: Publication) -> str:
+    """The picture of the whole, its measures, and a row for each window."""
+    evidence = evidence_behind(lake, publication)
+    drawn = base64.b64encode(picture(evidence)).decode()
     shown = ("sessions", "trades", "total_return", "sharpe", "max_drawdown", "win_rate", "trials", "pbo")
-    rows = [(row["scope"], *(number(row[name]) for name in shown)) for row in summary.iter_rows(named=True)]
-    return markdown(("tested", *shown), rows)
+    rows = [(row["scope"], *(number(row[name]) for name in shown)) for row in evidence.summary.iter_rows(named=True)]
+    parts = [f"![equity](data:image/svg+xml;base64,{drawn})", preview(evidence), markdown(("tested", *shown), rows)]
+    return "\n\n".join(parts)
 
 
 def _weights(weights: pl.DataFrame) -> str:

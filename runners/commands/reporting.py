@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from runners.commands.answer import AsJson, as_json, finish, people
-from runners.commands.backtest import TheStrategy, strategy_of, write_page
+from runners.commands.backtest import TheStrategy, days_of, strategy_of, write_page
+from runners.commands.research import scenarios_of
 from tickline.backtest.export import Form, export
-from tickline.pipeline.evidence import evidence_of, with_bars, with_fan, with_regimes
+from tickline.pipeline.evidence import evidence_of, with_bars, with_fan, with_regimes, with_stress
 from tickline.workspace import workspace
 
 
@@ -18,6 +19,7 @@ def report(
     tables: Annotated[
         Form | None, typer.Option(help="Tables, safe to open in a spreadsheet, in place of a page.")
     ] = None,
+    stress: Annotated[bool, typer.Option("--stress", help="Run the stress scenarios for the page, too.")] = False,
     json: AsJson = False,
 ) -> None:
     """Write what a strategy's published windows came to: one page that needs no network, or its tables.
@@ -31,7 +33,12 @@ def report(
     evidence = evidence_of(here.lake, spec, here.universe.venues[spec.venue])
     if tables is None:
         path = out or Path(f"{strategy}.html")
-        write_page(path, page(with_fan(with_regimes(with_bars(evidence, here.lake, spec), here.lake, spec))))
+        evidence = with_fan(with_regimes(with_bars(evidence, here.lake, spec), here.lake, spec))
+        if stress:
+            tested = evidence.equity["session_date"]
+            days = days_of(here, spec, str(tested.min()), str(tested.max()))
+            evidence = with_stress(evidence, scenarios_of(here, spec, days, seed=1, quiet=json))
+        write_page(path, page(evidence))
         written = [path]
     else:
         written = export(evidence, out or Path(strategy), form=tables)

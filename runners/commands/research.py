@@ -14,12 +14,14 @@ from runners.commands.backtest import Set, TheStrategy, changed, days_of, short,
 from tickline.backtest.folds import study_of
 from tickline.backtest.montecarlo import Blocks, bootstrap, trade_returns
 from tickline.backtest.search import Method
+from tickline.backtest.spec import StrategySpec
+from tickline.backtest.stress import SCENARIOS
 from tickline.backtest.walkforward import Watched, search_over
 from tickline.errors import BacktestError, ConfigError
-from tickline.pipeline.backtests import material_of
+from tickline.pipeline.backtests import Days, material_of
 from tickline.pipeline.evidence import inputs_for, published_windows
 from tickline.pipeline.trying import jittered, stressed
-from tickline.workspace import workspace
+from tickline.workspace import Workspace, workspace
 
 Seed = Annotated[int, typer.Option(min=0, help="What chance is drawn from; the same seed, the same answer.")]
 
@@ -51,7 +53,7 @@ def sweep(
     folder = here.home / "searches"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = folder / f"{strategy}-{study.sha256[:16]}.jsonl"
-    with _progress("tried", quiet=json) as moved:
+    with counting("tried", quiet=json) as moved:
         watched = Watched(log, hashes, moved)
         material = material_of(spec, here.universe.venues[spec.venue], inputs)
         found, _ = search_over(spec.model_copy(update={"search": asked}), material, sorted(days), watched=watched)
@@ -80,7 +82,7 @@ def montecarlo(
     """
     here = workspace()
     spec = strategy_of(here, strategy)
-    windows = published_windows(here.lake, spec)
+    windows = published_windows(here.lake, spec.name)
     if not windows:
         raise BacktestError(f"no backtest of {strategy} is in the lake; `tickline walkforward {strategy}` makes them")
     trades = pl.concat([window["backtest_trades"] for window in windows.values()])
@@ -98,7 +100,7 @@ def montecarlo(
     }
     venue, sessions = here.universe.venues[spec.venue], days_of(here, spec, "", "")
     again = []
-    with _progress("rerun", quiet=json) as moved:
+    with counting("rerun", quiet=json) as moved:
         for row in jittered(here.lake, spec, venue, sessions, draws=reruns, seed=seed) if reruns else ():
             again.append(row)
             moved(len(again), reruns)
@@ -128,17 +130,23 @@ def stress(
     """
     here = workspace()
     spec = changed(strategy_of(here, strategy), settings)
-    venue, sessions = here.universe.venues[spec.venue], days_of(here, spec, first, last)
-    rows = []
-    with _progress("scenario", quiet=json) as moved:
-        for row in stressed(here.lake, spec, venue, sessions, seed=seed):
-            rows.append(row)
-            moved(len(rows), 7)
+    sessions = days_of(here, spec, first, last)
+    rows = scenarios_of(here, spec, sessions, seed=seed, quiet=json)
     if json:
         as_json(rows)
     else:
         _rows(f"{strategy} under stress", rows)
     finish(ok=True)
+
+
+def scenarios_of(here: Workspace, spec: StrategySpec, days: Days, *, seed: int, quiet: bool) -> list[dict[str, Any]]:
+    """What `stressed` yields, as it is shown how far it is."""
+    rows: list[dict[str, Any]] = []
+    with counting("scenario", quiet=quiet) as moved:
+        for row in stressed(here.lake, spec, here.universe.venues[spec.venue], days, seed=seed):
+            rows.append(row)
+            moved(len(rows), 1 + len(SCENARIOS))
+    return rows
 
 
 def _rows(title: str, rows: list[dict[str, Any]]) -> None:
@@ -147,7 +155,8 @@ def _rows(title: str, rows: list[dict[str, Any]]) -> None:
 
 
 @contextmanager
-def _progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+def counting(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A bar that shows how many of how many were done, as what it gives is told."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=progress_to, disable=quiet) as progress:
         task = progress.add_task(what, total=None)

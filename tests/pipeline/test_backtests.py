@@ -1,5 +1,6 @@
 """Backtests as stages: made window by window, walked back to ticks, stale where and only where something changed."""
 
+import base64
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ import polars as pl
 import pytest
 import yaml
 
+from assets.preview import metadata_of
 from expectations.backtest_checks import gated_by, judge_backtests
 from tickline.backtest.stress import SCENARIOS
 from tickline.errors import BacktestError, ConfigError, GateClosed, LakeError
@@ -243,6 +245,18 @@ def test_what_cannot_be_run_is_refused_when_the_configuration_is_loaded(
     write_spec(tmp_path / "config", **changes)
     with pytest.raises(ConfigError, match=match):
         load_universe(tmp_path / "config")
+
+
+def test_the_ui_shows_of_a_summary_its_curve_the_measures_and_each_window(here: Workspace) -> None:
+    publication = here.lake.catalog.current(PartitionKey(SUMMARY, "trend", "all"))
+    assert publication is not None
+    shown = metadata_of(here.lake, publication, None)["preview"].value  # type: ignore[attr-defined]
+    image, verdict, *_ = shown.split("\n\n")
+    drawn = base64.b64decode(image.removeprefix("![equity](data:image/svg+xml;base64,").removesuffix(")"))
+    assert b"<polyline" in drawn
+    assert verdict.endswith("(trend)")
+    rows = shown[shown.index("| tested |") :].splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {scope}" for scope in (*WINDOWS, "all")]
 
 
 def test_evidence_and_ad_hoc_runs_agree_with_the_published_windows(here: Workspace) -> None:

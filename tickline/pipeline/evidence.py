@@ -2,18 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
 from tickline.backtest.montecarlo import bootstrap, trade_returns
-from tickline.backtest.report.evidence import Evidence
+from tickline.backtest.report.evidence import STRESS, Evidence
 from tickline.backtest.spec import StrategySpec
 from tickline.backtest.walkforward import summarise
 from tickline.backtest.window import Window
 from tickline.errors import BacktestError, LakeError
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.lake import Lake
-from tickline.lake.schemas import BACKTESTS
+from tickline.lake.records import Publication
 from tickline.pipeline.backtests import OF_WINDOW, SUMMARY, Days, child, material_of, needs_of
 from tickline.pipeline.stage import Inputs
 from tickline.reference.models import Venue
@@ -22,11 +23,11 @@ from tickline.signals.regimes import Regime
 _FEWEST_DRAWN = 10
 
 
-def published_windows(lake: Lake, spec: StrategySpec) -> dict[str, dict[str, pl.DataFrame]]:
+def published_windows(lake: Lake, strategy: str) -> dict[str, dict[str, pl.DataFrame]]:
     """The frames of every window of a strategy that is in the lake, by period and dataset."""
     frames: dict[str, dict[str, pl.DataFrame]] = {}
     for dataset in OF_WINDOW:
-        for key, publication in lake.catalog.everything(dataset=dataset, venue=spec.name).items():
+        for key, publication in lake.catalog.everything(dataset=dataset, venue=strategy).items():
             frames.setdefault(key.period, {})[dataset] = lake.scan([publication]).collect()
     return {period: frames[period] for period in sorted(frames) if len(frames[period]) == len(OF_WINDOW)}
 
@@ -36,11 +37,10 @@ def evidence_of(lake: Lake, spec: StrategySpec, venue: Venue) -> Evidence:
 
     Raises BacktestError where none is in the lake yet.
     """
-    windows = published_windows(lake, spec)
+    windows = published_windows(lake, spec.name)
     if not windows:
         raise BacktestError(f"no backtest of {spec.name} is in the lake; `tickline walkforward {spec.name}` makes them")
-    key = PartitionKey(SUMMARY, spec.name, WHOLE)
-    made = lake.catalog.current(key)
+    made = lake.catalog.current(PartitionKey(SUMMARY, spec.name, WHOLE))
     summary = lake.scan([made]).collect() if made else summarise(spec, list(windows.values()))
     first = lake.catalog.currents([PartitionKey("backtest_run", spec.name, period) for period in windows])
     inputs = lake.catalog.inputs_of(first[max(first)])
@@ -56,14 +56,12 @@ def evidence_from(
     provenance: Mapping[str, str],
 ) -> Evidence:
     """Evidence out of windows' frames, one after the other."""
-    joined = {name: pl.concat([window[name] for window in windows]) for name in BACKTESTS if name != SUMMARY}
-    return Evidence(
-        **{name.removeprefix("backtest_"): frame for name, frame in joined.items()},
-        summary=summary,
-        assumed=spec.assumptions,
-        fees=venue.fees,
-        provenance=provenance,
-    )
+    return replace(_joined(windows, summary), assumed=spec.assumptions, fees=venue.fees, provenance=provenance)
+
+
+def evidence_behind(lake: Lake, summary: Publication) -> Evidence:
+    """What a published summary and the strategy's windows in the lake say, without what was assumed of them."""
+    return _joined(list(published_windows(lake, summary.key.venue).values()), lake.scan([summary]).collect())
 
 
 def with_bars(evidence: Evidence, lake: Lake, spec: StrategySpec) -> Evidence:
@@ -99,6 +97,25 @@ def with_fan(evidence: Evidence, *, paths: int = 10_000, seed: int = 1) -> Evide
         return evidence
     returns = trade_returns(evidence.trades, capital=float(evidence.run["capital"][0]))
     return replace(evidence, fan=bootstrap(returns, paths=paths, steps=returns.size, seed=seed).fan)
+
+
+def with_stress(evidence: Evidence, rows: Sequence[Mapping[str, Any]]) -> Evidence:
+    """The evidence with what `trying.stressed` yielded; without the scenarios that did not apply."""
+    ran = [row for row in rows if row["not_applicable"] is None]
+    return replace(evidence, stress=pl.DataFrame(ran, schema=STRESS)) if ran else evidence
+
+
+def _joined(windows: Sequence[Mapping[str, pl.DataFrame]], summary: pl.DataFrame) -> Evidence:
+    frames = {name: pl.concat([window[name] for window in windows]) for name in OF_WINDOW}
+    return Evidence(
+        run=frames["backtest_run"],
+        orders=frames["backtest_orders"],
+        fills=frames["backtest_fills"],
+        trades=frames["backtest_trades"],
+        equity=frames["backtest_equity"],
+        folds=frames["backtest_folds"],
+        summary=summary,
+    )
 
 
 def run_over(lake: Lake, spec: StrategySpec, venue: Venue, days: Days) -> dict[str, pl.DataFrame]:

@@ -14,7 +14,7 @@ from tickline.lake.schemas import BACKTESTS, BARS, NS
 from tickline.reference.models import FeeSchedule
 
 _REGIMES = {"ts": NS, "label": pl.String()}
-_STRESS = {
+STRESS = {
     "scenario": pl.String(),
     "total_return": pl.Float64(),
     "max_drawdown": pl.Float64(),
@@ -57,7 +57,7 @@ class Evidence:
     def __post_init__(self) -> None:
         for dataset, schema in BACKTESTS.items():
             _require(getattr(self, dataset.removeprefix("backtest_")), schema.columns, dataset)
-        for name, columns in (("bars", BARS.columns), ("regimes", _REGIMES), ("stress", _STRESS)):
+        for name, columns in (("bars", BARS.columns), ("regimes", _REGIMES), ("stress", STRESS)):
             frame = getattr(self, name)
             if frame is not None:
                 _require(frame, columns, name)

@@ -176,7 +176,8 @@ def _stress(evidence: Evidence) -> Html | None:
         )
         for row in evidence.stress.iter_rows(named=True)
     ]
-    return section("Under stress", table(("Scenario", "Return", "Drawdown", "Sharpe", "Trades"), rows))
+    says = "With the strategy's own parameters over all these sessions, not with those chosen window by window."
+    return section("Under stress", note(says), table(("Scenario", "Return", "Drawdown", "Sharpe", "Trades"), rows))
 
 
 def _surface(evidence: Evidence) -> Html | None:

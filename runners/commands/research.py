@@ -13,9 +13,9 @@ from runners.commands.asked import First, Last
 from runners.commands.backtest import Set, TheStrategy, changed, days_of, short, strategy_of
 from tickline.backtest.folds import study_of
 from tickline.backtest.montecarlo import Blocks, bootstrap, trade_returns
-from tickline.backtest.search import Method
 from tickline.backtest.spec import StrategySpec
 from tickline.backtest.stress import SCENARIOS
+from tickline.backtest.study import Method
 from tickline.backtest.walkforward import Watched, search_over
 from tickline.errors import BacktestError, ConfigError
 from tickline.pipeline.backtests import Days, material_of

@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickline.backtest.search import Method, Score, Study, Trial, TrialLog, best, chosen, front, search, survivors
+from tickline.backtest.search import best, chosen, front, search, survivors
 from tickline.backtest.space import Choice, Integer, Real, Space, trial_id
+from tickline.backtest.study import Method, Score, Study, Trial
+from tickline.backtest.trial_log import TrialLog
 from tickline.errors import BacktestError, ConfigError, LakeError
 
 SPACE = Space(

@@ -7,8 +7,8 @@ import numpy as np
 import orjson
 import polars as pl
 
-from tickline.backtest.search import Method, Score, Study, Trial
 from tickline.backtest.spec import Search, StrategySpec
+from tickline.backtest.study import Method, Score, Study, Trial
 from tickline.backtest.sweep import Swept
 from tickline.lake.schemas import BACKTEST_FOLDS
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from tickline.backtest.assumptions import Assumptions
-from tickline.backtest.search import Method
 from tickline.backtest.space import Space, space_of
+from tickline.backtest.study import Method
 from tickline.errors import ConfigError
 from tickline.reference.loading import load_yaml
 from tickline.reference.models import Declared, FiniteFloat, Name, Symbol, Venue

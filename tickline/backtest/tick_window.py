@@ -15,9 +15,10 @@ from tickline.backtest.floor import Clocks
 from tickline.backtest.folds import PIECES, folds_frame, score_of, study_of
 from tickline.backtest.results import equity_frame, fills_frame, orders_frame, round_trips, trades_frame
 from tickline.backtest.run import Account, Ran, run_frame, run_ticks, stay_out
-from tickline.backtest.search import Score, chosen, search
+from tickline.backtest.search import chosen, search
 from tickline.backtest.space import trial_id
 from tickline.backtest.spec import StrategySpec
+from tickline.backtest.study import Score
 from tickline.backtest.sweep import Swept
 from tickline.backtest.tick_engine import sample_times
 from tickline.backtest.ticks import Frames, Tape, origins, tape_of

@@ -15,11 +15,13 @@ from tickline.backtest.folds import PIECES, folds_frame, score_of, study_of
 from tickline.backtest.overfitting import backtest_overfitting, deflate
 from tickline.backtest.results import stitched
 from tickline.backtest.run import frames_of, run_bars, stay_out
-from tickline.backtest.search import Score, Trial, TrialLog, chosen, search
+from tickline.backtest.search import chosen, search
 from tickline.backtest.space import trial_id
 from tickline.backtest.spec import StrategySpec
+from tickline.backtest.study import Score, Trial
 from tickline.backtest.sweep import Swept, sweep
 from tickline.backtest.tick_window import run_tick_window
+from tickline.backtest.trial_log import TrialLog
 from tickline.backtest.window import Material, Window, account_of
 from tickline.errors import BacktestError, ConfigError
 from tickline.kpi.performance import measure, sessions_per_year

@@ -10,8 +10,8 @@ from functools import cache
 import polars as pl
 
 from tickline.backtest.child import Child
-from tickline.backtest.search import Method
 from tickline.backtest.spec import StrategySpec
+from tickline.backtest.study import Method
 from tickline.backtest.walkforward import stayed_out, summarise
 from tickline.backtest.window import Material, Window, windows_of
 from tickline.compiled import code_sha256

@@ -29,7 +29,7 @@ from tickline.signals.desk import (
     Kind,
     open_desk,
 )
-from tickline.signals.strategies.following import WANTED, Purpose
+from tickline.signals.strategies.following import WANTED, Purpose, at_risk
 from tickline.signals.strategy import decide, engine_for, fresh_memory, load_strategy
 
 MINUTE = 60_000_000_000
@@ -185,6 +185,15 @@ def test_two_timeframes_have_to_agree():
 def test_parameters_out_of_bounds_or_that_do_not_go_together_are_refused(name, values, what):
     with pytest.raises(ConfigError, match=what):
         shipped(name).chosen(values)
+
+
+@pytest.mark.parametrize(
+    ("distance", "risk", "share"),
+    [(4.0, 0.01, 0.25), (1.0, 0.01, 0.5), (4.0, 0.0, 0.5), (0.0, 0.01, 0.5), (np.nan, 0.01, 0.5)],
+)
+def test_a_position_loses_at_its_stop_what_may_be_lost_and_no_more(distance, risk, share):
+    # At 100 a quarter of equity stopped 4 away loses 1 % of it; a stop 1 away would allow all of it, more than half.
+    assert at_risk(0.5, 100.0, distance, risk) == share
 
 
 def test_a_turn_first_closes_by_an_order_that_can_only_reduce():

@@ -17,6 +17,7 @@ from tickline.sizing.portfolio import PortfolioSpec
 NAMES = ("A", "B", "C")
 LOTS = dict.fromkeys(NAMES, Decimal("0.01"))
 START = datetime(2026, 3, 9, tzinfo=UTC)
+PLACES = Decimal("1e-12")  # to which money is kept
 
 
 def bars(prices):

@@ -1,8 +1,6 @@
-"""Overlays against the same sums done by hand, what they may know, and sizes that keep their promises to the lot."""
+"""Overlays against the same sums done by hand, and what they may know."""
 
 import statistics
-from decimal import Decimal
-from fractions import Fraction
 
 import numpy as np
 import polars as pl
@@ -11,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickline.errors import ConfigError
-from tickline.sizing.overlays import Limits, drawdown_cut, fixed_fractional, volatility_sized, volatility_target
+from tickline.sizing.overlays import drawdown_cut, volatility_target
 
 RETURNS = np.random.default_rng(5).normal(0, 0.01, 300) * np.repeat([1.0, 4.0, 0.2], 100)
 EQUITY = np.cumprod(1 + RETURNS)
@@ -97,82 +95,3 @@ def test_a_close_without_equity_leaves_no_exposure_to_the_next_session():
 def test_drawdown_levels_out_of_order_are_refused(levels):
     with pytest.raises(ConfigError, match="the lower first"):
         cut(EQUITY, begin=levels[0], end=levels[1])
-
-
-def limits(lot="0.001", notional="1e9", lots=10**9):
-    return Limits(Decimal(lot), Decimal(notional), lots)
-
-
-def test_sizes_by_hand():
-    equity, price = Decimal(100_000), Decimal(50_000)
-    sized = fixed_fractional(equity, price, stop=Decimal(48_500), fraction=Decimal("0.01"), limits=limits())
-    assert sized == Decimal("0.666")  # 1000 at stake over 1500 a coin
-    short = fixed_fractional(equity, price, stop=Decimal(51_500), fraction=Decimal("0.01"), limits=limits())
-    assert short == sized
-    by_atr = {"atr": Decimal(750), "multiple": Decimal(2), "fraction": Decimal("0.01")}
-    assert volatility_sized(equity, price, **by_atr, limits=limits()) == sized
-    assert volatility_sized(equity, price, **by_atr, limits=limits(notional="20000")) == Decimal("0.4")
-    assert volatility_sized(equity, price, **by_atr, limits=limits(lots=3)) == Decimal("0.003")
-    assert volatility_sized(equity, price, **by_atr, limits=limits(lot="1")) == 0
-
-
-amounts = st.decimals("0.00000001", "100000000", places=8)
-fractions_ = st.decimals("0.0001", "1", places=4)
-
-
-@settings(max_examples=150, deadline=None)
-@given(
-    equity=amounts,
-    price=amounts,
-    stop=amounts,
-    fraction=fractions_,
-    caps=st.tuples(amounts, amounts, st.integers(0, 9999)),
-)
-def test_a_size_is_the_most_whole_lots_within_every_limit(equity, price, stop, fraction, caps):
-    lot, notional, lots = caps
-    sized = fixed_fractional(equity, price, stop=stop, fraction=fraction, limits=Limits(*caps))
-    if price == stop:
-        assert sized == 0
-        return
-
-    def allowed(count):
-        size = count * Fraction(lot)
-        at_stake = size * abs(Fraction(price) - Fraction(stop))
-        return (
-            at_stake <= Fraction(equity) * Fraction(fraction) and size * Fraction(price) <= notional and count <= lots
-        )
-
-    count = Fraction(sized) / Fraction(lot)
-    assert count.denominator == 1
-    assert allowed(count)
-    assert not allowed(count + 1)
-
-
-def test_without_equity_or_risk_nothing_is_bought():
-    said = {"fraction": Decimal("0.01"), "limits": limits()}
-    assert fixed_fractional(Decimal(-5), Decimal(10), stop=Decimal(9), **said) == 0
-    assert fixed_fractional(Decimal(0), Decimal(10), stop=Decimal(9), **said) == 0
-    assert volatility_sized(Decimal(100), Decimal(10), atr=Decimal(0), multiple=Decimal(2), **said) == 0
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        {"price": Decimal(0)},
-        {"price": Decimal("NaN")},
-        {"equity": Decimal("Infinity")},
-        {"stop": Decimal("NaN")},
-        {"fraction": Decimal(0)},
-        {"fraction": Decimal("1.01")},
-    ],
-)
-def test_numbers_no_size_follows_from_are_refused(said):
-    asked = {"equity": Decimal(1), "price": Decimal(1), "stop": Decimal(2), "fraction": Decimal("0.1")} | said
-    with pytest.raises(ValueError, match="no size follows"):
-        fixed_fractional(asked.pop("equity"), asked.pop("price"), **asked, limits=limits())
-
-
-@pytest.mark.parametrize("said", [{"lot": "0"}, {"lot": "NaN"}, {"notional": "-1"}, {"notional": "NaN"}, {"lots": -1}])
-def test_limits_of_nonsense_are_refused(said):
-    with pytest.raises(ConfigError, match="a lot is above 0"):
-        limits(**said)

@@ -11,19 +11,20 @@ from pydantic import Field
 from tickline.compiled import inlined
 from tickline.signals.desk import EventKind, Floats, Record
 from tickline.signals.online import atr, atr_size, donchian, donchian_size
-from tickline.signals.strategies.following import WANTED, follow, protect
+from tickline.signals.strategies.following import WANTED, at_risk, follow, protect
 from tickline.signals.strategy import Strategy
 
 
 class Parameters(NamedTuple):
-    """Channels and `atr` in bars; `stop` in average true ranges from the entry, 0 for none; `share` of equity to
-    hold."""
+    """Channels and `atr` in bars; `stop` in average true ranges from the entry, 0 for none; `share` of equity to hold
+    at most, and `risk` the share of it to lose at most where the stop is met, 0 for any."""
 
     enter: Annotated[int, Field(ge=2, le=5_000)] = 55
     leave: Annotated[int, Field(ge=1, le=5_000)] = 20
     atr: Annotated[int, Field(ge=1, le=1_000)] = 20
     stop: Annotated[float, Field(ge=0, le=100)] = 2.0
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    risk: Annotated[float, Field(ge=0, le=1)] = 0.0
     short: bool = True
 
 
@@ -71,7 +72,9 @@ def exposure(p: Parameters, memory: Floats, event: Record, signals: Floats) -> f
 def on_event(p: Parameters, memory: Floats, event: Record, desk: Record) -> None:
     """Go with the break, and protect each entry."""
     if event.kind == EventKind.BAR:
-        follow(desk, memory, event, exposure(p, memory, event, desk.signals), p.share)
+        wanted = exposure(p, memory, event, desk.signals)
+        share = at_risk(p.share, event.close, p.stop * memory[RANGE], p.risk)
+        follow(desk, memory, event, wanted, share)
     elif event.kind == EventKind.FILL:
         protect(desk, memory, event, p.stop * memory[RANGE], 0.0)
 

@@ -55,6 +55,17 @@ def follow(desk: Record, memory: Floats, event: Record, wanted: float, share: fl
 
 
 @inlined
+def at_risk(share: float, price: float, distance: float, risk: float) -> float:
+    """The share of equity to hold: at most `share`, and no more than loses `risk` of equity where a stop this far from
+    the price is met. `share` itself where risk or distance is not positive.
+
+    Fixed fractional sizing: Vince 1990, Portfolio management formulas. With a stop of two average true ranges and a
+    risk of 0.02 it is the turtles' unit (Faith 2007, Way of the Turtle).
+    """
+    return min(share, risk * price / distance) if risk > 0.0 and distance > 0.0 else share
+
+
+@inlined
 def protect(desk: Record, memory: Floats, event: Record, distance: float, target: float) -> None:
     """After a fill of an entry, stop the position this far from the fill's price, and take profit that far; whichever
     comes first cancels the other. None where a distance is not positive.

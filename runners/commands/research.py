@@ -1,6 +1,6 @@
 """`tickline sweep`, `montecarlo` and `stress`: how much of a result is the parameters, luck, or fair weather."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -11,11 +11,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from runners.commands.answer import AsJson, as_json, finish, progress_to, table
 from runners.commands.asked import First, Last
 from runners.commands.backtest import Set, TheStrategy, changed, days_of, short, strategy_of
-from tickline.backtest.folds import study_of
+from tickline.backtest.folds import study_of, trust_in
 from tickline.backtest.montecarlo import Blocks, bootstrap, trade_returns
-from tickline.backtest.spec import StrategySpec
+from tickline.backtest.search import front
+from tickline.backtest.spec import Search, StrategySpec
 from tickline.backtest.stress import SCENARIOS
-from tickline.backtest.study import Method
+from tickline.backtest.study import Method, Trial
 from tickline.backtest.walkforward import Watched, search_over
 from tickline.errors import BacktestError, ConfigError
 from tickline.pipeline.backtests import Days, material_of
@@ -33,10 +34,15 @@ def sweep(
     method: Annotated[Method | None, typer.Option(help="How sets are proposed, where not as configured.")] = None,
     trials: Annotated[int | None, typer.Option(min=2, help="How many sets to try.")] = None,
     top: Annotated[int, typer.Option(min=1, help="How many of the best to show.")] = 10,
+    groups: Annotated[int, typer.Option(min=2, max=16, help="Into how many parts time is cut to cross-validate.")] = 8,
+    tested: Annotated[int, typer.Option(min=1, max=8, help="How many of them are tested at once.")] = 2,
+    embargo: Annotated[int, typer.Option(min=0, max=8, help="32nds of the time left out after a test.")] = 1,
     json: AsJson = False,
 ) -> None:
-    """Try the parameter sets a strategy's search declares over a range of sessions. Interrupted, run it again: what was
-    tried is kept under TICKLINE_HOME/searches, and is not tried again.
+    """Try the parameter sets a strategy's search declares over a range of sessions, and say how far to trust the best:
+    its deflated Sharpe ratio, the probability of overfitting, and what was chosen on part of the time came to on the
+    rest, purged and embargoed. Interrupted, run it again: what was tried is kept under TICKLINE_HOME/searches, and is
+    not tried again.
 
     Example: tickline sweep coin_trend --from 2026-03-06 --to 2026-03-08
     """
@@ -57,14 +63,28 @@ def sweep(
         watched = Watched(log, hashes, moved)
         material = material_of(spec, here.universe.venues[spec.venue], inputs)
         found, _ = search_over(spec.model_copy(update={"search": asked}), material, sorted(days), watched=watched)
-    allowed = sorted((one for one in found if one.refused is None), key=lambda one: (-one.score.values[0], one.id))
-    rows = [{**one.parameters, "objective": one.score.values[0], "trades": one.score.trades} for one in allowed]
+    rows = _ranked(found, asked)
+    trust = trust_in(found, groups=groups, tested=tested, embargo=embargo)
+    counts = {"trials": len(found), "refused": len(found) - len(rows)}
     if json:
-        as_json({"trials": len(found), "refused": len(found) - len(allowed), "log": str(log), "best": rows[:top]})
+        as_json({**counts, "log": str(log), "best": rows[:top], "trust": trust})
     else:
-        title = f"{len(found)} trials, {len(found) - len(allowed)} refused; kept in {log}"
-        table(title, rows[0] if rows else (), [[short(cell) for cell in row.values()] for row in rows[:top]])
-    finish(ok=bool(allowed))
+        _rows(f"{len(found)} trials, {counts['refused']} refused; kept in {log}", rows[:top])
+        table("How far to trust the best", ("what", "value"), [(name, short(value)) for name, value in trust.items()])
+    finish(ok=bool(rows))
+
+
+def _ranked(found: Sequence[Trial], asked: Search) -> list[dict[str, Any]]:
+    """The trials that may be chosen, best first; of several objectives, which none beats in one without losing in
+    another."""
+    allowed = [one for one in found if one.refused is None]
+    unbeaten = {one.id for one in front(found)}
+    rows = []
+    for one in sorted(allowed, key=lambda one: (*(-value for value in one.score.values), one.id)):
+        scored = dict(zip(asked.objectives, one.score.values, strict=True))
+        is_unbeaten = {"unbeaten": one.id in unbeaten} if len(scored) > 1 else {}
+        rows.append({**one.parameters, **scored, "trades": one.score.trades, **is_unbeaten})
+    return rows
 
 
 def montecarlo(

@@ -1,6 +1,5 @@
 """Laws of splits over random sizes and labels, each checked pair by pair, and the examples of the book."""
 
-from datetime import date, timedelta
 from itertools import combinations
 from math import comb
 
@@ -9,17 +8,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tickline.backtest.splits import anchored, combinatorial, purged_folds, rolling
+from tickline.backtest.splits import combinatorial
 from tickline.errors import ConfigError
 
 examples = settings(max_examples=80, deadline=None)
-sizes = st.integers(1, 8)
-kinds = st.sampled_from([rolling, anchored])
 labels = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9)), min_size=6, max_size=40)
-
-
-def sessions(count):
-    return [date(2026, 1, 1) + timedelta(days=day) for day in range(count)]
 
 
 def spans(drawn):
@@ -27,56 +20,13 @@ def spans(drawn):
     return starts, starts + lengths
 
 
+def purged_folds(starts, ends, *, folds, embargo=0):
+    """One stretch tested at a time."""
+    return combinatorial(starts, ends, groups=folds, tested=1, embargo=embargo).splits
+
+
 def listed(windows):
     return [(window.train.tolist(), window.test.tolist()) for window in windows]
-
-
-def test_rolling_windows_move_on_and_the_last_tests_what_is_left():
-    assert listed(rolling(sessions(8), train=3, test=2, gap=1)) == [
-        ([0, 1, 2], [4, 5]),
-        ([2, 3, 4], [6, 7]),
-    ]
-    assert listed(rolling(sessions(6), train=3, test=2))[-1] == ([2, 3, 4], [5])
-
-
-def test_anchored_windows_keep_all_that_came_before():
-    assert listed(anchored(sessions(8), train=3, test=2, gap=1)) == [
-        ([0, 1, 2], [4, 5]),
-        ([0, 1, 2, 3, 4], [6, 7]),
-    ]
-
-
-@examples
-@given(kind=kinds, train=sizes, test=sizes, gap=st.integers(0, 4), extra=st.integers(0, 30))
-def test_walk_forward_tests_every_session_after_the_first_training_once(kind, train, test, gap, extra):
-    count = train + gap + test + extra
-    windows = kind(sessions(count), train=train, test=test, gap=gap)
-    assert np.concatenate([window.test for window in windows]).tolist() == list(range(train + gap, count))
-
-
-@examples
-@given(kind=kinds, train=sizes, test=sizes, step=sizes, gap=st.integers(0, 4), extra=st.integers(0, 30))
-def test_walk_forward_trains_only_on_what_is_over_by_the_gap(kind, train, test, step, gap, extra):
-    windows = kind(sessions(train + gap + test + extra), train=train, test=test, step=step, gap=gap)
-    firsts = [window.test[0] for window in windows]
-    assert set(np.diff(firsts)) <= {step}
-    for window in windows:
-        assert window.train[-1] + gap + 1 == window.test[0]
-        assert (np.diff(window.train) == 1).all()
-        assert window.train.size == train if kind is rolling else window.train[0] == 0 and window.train.size >= train
-
-
-@pytest.mark.parametrize("kind", [rolling, anchored])
-def test_walk_forward_over_too_few_sessions_names_what_it_needs(kind):
-    with pytest.raises(ConfigError, match=r"needs 7 sessions and has 6, 2026-01-01 to 2026-01-06"):
-        kind(sessions(6), train=4, test=2, gap=1)
-    with pytest.raises(ConfigError, match="has 0"):
-        kind([], train=1, test=1)
-    for wrong in ({"train": 0}, {"test": 0}, {"step": 0}, {"gap": -1}):
-        with pytest.raises(ConfigError, match="at least"):
-            kind(sessions(20), **({"train": 4, "test": 2} | wrong))
-    with pytest.raises(ConfigError, match="do not increase"):
-        kind(sessions(9)[::-1], train=4, test=2)
 
 
 def _is_clean(window, starts, ends, embargo):
@@ -132,8 +82,8 @@ def test_combinatorial_splits_are_purged_around_every_tested_stretch(drawn, grou
     starts, ends = spans(drawn)
     tested = data.draw(st.integers(1, groups - 1))
     split = _folds(lambda: combinatorial(starts, ends, groups=groups, tested=tested, embargo=embargo))
-    assert len(split.windows) == comb(groups, tested)
-    for choice, window in zip(combinations(range(groups), tested), split.windows, strict=True):
+    assert len(split.splits) == comb(groups, tested)
+    for choice, window in zip(combinations(range(groups), tested), split.splits, strict=True):
         assert window.test.tolist() == np.concatenate([split.groups[group] for group in choice]).tolist()
         for group in choice:
             stretch = type(window)(window.train, split.groups[group])
@@ -158,7 +108,7 @@ def test_six_groups_by_two_make_the_five_paths_of_the_book():
 
 def test_paths_are_assembled_out_of_what_each_split_found_for_each_sample():
     split = combinatorial(range(11), range(11), groups=4, tested=2)
-    found = [window.test + 100.0 * at for at, window in enumerate(split.windows)]
+    found = [window.test + 100.0 * at for at, window in enumerate(split.splits)]
     assembled = split.assemble(found)
     assert (assembled % 100).tolist() == [list(map(float, range(11)))] * 3
     for path, windows in zip(assembled, split.paths, strict=True):
@@ -185,5 +135,5 @@ def test_impossible_folds_are_refused():
         combinatorial(range(9), range(9), groups=3, tested=3)
     with pytest.raises(ConfigError, match="embargo of -1"):
         purged_folds(range(9), range(9), folds=3, embargo=-1)
-    with pytest.raises(ConfigError, match="into 1 groups"):
+    with pytest.raises(ConfigError, match="leave at least one"):
         purged_folds(range(9), range(9), folds=1)

@@ -139,13 +139,26 @@ def deflated_sharpe(of: Estimate, *, trials: float, variance: float) -> float:
     return probabilistic_sharpe(of, benchmark=expected_maximum_sharpe(trials=trials, variance=variance))
 
 
+def as_trials(returns: npt.ArrayLike) -> Floats:
+    """Returns as a matrix (time x trials). Raises ConfigError where they are none, or one is not finite."""
+    matrix = np.asarray(returns, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] < 2 or matrix.shape[1] < 1:
+        raise ConfigError(
+            f"returns of shape {matrix.shape}: give a row for each of two or more times, a column a trial"
+        )
+    if not np.isfinite(matrix).all():
+        at = int(np.argmax(~np.isfinite(matrix).all(axis=0)))
+        raise ConfigError(f"trial {at} has returns that are missing or not finite: leave it out or mend it")
+    return matrix
+
+
 def effective_trials(returns: npt.ArrayLike) -> float:
     """How many independent trials these correlated ones (time x trials) amount to: r + (1 - r) * trials.
 
     r is the mean correlation between two of them, at least 0. Trials that never moved could not have been chosen and do
     not count. Raises ConfigError as `deflate`. Source: Bailey and Lopez de Prado (2014), appendix A.3.
     """
-    matrix = _moved(_trials(returns))
+    matrix = _moved(as_trials(returns))
     count = matrix.shape[1]
     standard = (matrix - matrix.mean(axis=0)) / matrix.std(axis=0)
     # The variance of a sum holds the covariance of every pair, so nothing needs their matrix.
@@ -159,7 +172,7 @@ def deflate(returns: npt.ArrayLike) -> Deflated:
 
     Raises ConfigError for fewer than two rows, a return that is not finite, or where no trial ever moved.
     """
-    matrix = _trials(returns)
+    matrix = as_trials(returns)
     moved = _moved(matrix)
     sharpes = moved.mean(axis=0) / moved.std(axis=0, ddof=1)
     of, effective = estimate(moved[:, sharpes.argmax()]), effective_trials(moved)
@@ -172,7 +185,7 @@ def deflate(returns: npt.ArrayLike) -> Deflated:
         effective_trials=effective,
         expected_maximum=hurdle,
         probabilistic=probabilistic_sharpe(of),
-        deflated=probabilistic_sharpe(of, benchmark=hurdle),
+        deflated=deflated_sharpe(of, trials=effective, variance=variance),
         track_record=minimum_track_record(of, benchmark=hurdle),
     )
 
@@ -187,7 +200,7 @@ def backtest_overfitting(returns: npt.ArrayLike, *, blocks: int = 16) -> Overfit
     Source: Bailey, Borwein, Lopez de Prado and Zhu (2015), The Probability of Backtest Overfitting, J. of
     Computational Finance 20(4).
     """
-    matrix = _trials(returns)
+    matrix = as_trials(returns)
     rows, trials = matrix.shape
     if trials < 2:
         raise ConfigError("one trial cannot be overfitted by choosing: give the returns of every trial tried")
@@ -250,15 +263,3 @@ def _moved(matrix: Floats) -> Floats:
     if not is_moved.any():
         raise ConfigError(f"none of {matrix.shape[1]} trials ever moved: nothing was traded that could be judged")
     return matrix[:, is_moved]
-
-
-def _trials(returns: npt.ArrayLike) -> Floats:
-    matrix = np.asarray(returns, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] < 2 or matrix.shape[1] < 1:
-        raise ConfigError(
-            f"returns of shape {matrix.shape}: give a row for each of two or more times, a column a trial"
-        )
-    if not np.isfinite(matrix).all():
-        at = int(np.argmax(~np.isfinite(matrix).all(axis=0)))
-        raise ConfigError(f"trial {at} has returns that are missing or not finite: leave it out or mend it")
-    return matrix

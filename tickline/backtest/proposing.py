@@ -11,7 +11,7 @@ from tickline.backtest.space import Points
 from tickline.backtest.study import Method, Study
 from tickline.backtest.swarm import swarm
 
-Proposals: TypeAlias = Generator[Points, Points, Points | None]
+Proposals: TypeAlias = Generator[Points, Points, None]
 """Yields points of the cube, (sets, parameters), and is sent merits, (sets, objectives), -inf where refused."""
 
 
@@ -19,14 +19,12 @@ def _grid(study: Study) -> Proposals:
     sets = study.space.grid(limit=study.trials)
     while batch := list(islice(sets, study.batch)):
         yield study.space.encode(batch)
-    return None
 
 
 def _random(study: Study) -> Proposals:
     rng = np.random.default_rng(study.seed)
     for size in _batches(study):
         yield rng.random((size, study.space.dimensions))
-    return None
 
 
 def _optuna(study: Study) -> Proposals:
@@ -39,7 +37,7 @@ def _optuna(study: Study) -> Proposals:
         if study.method == Method.TPE
         else NSGAIISampler(population_size=study.batch, seed=study.seed)
     )
-    asked = optuna.create_study(directions=["maximize"] * study.objectives, sampler=sampler)
+    asked = optuna.create_study(directions=["maximize"] * len(study.objectives), sampler=sampler)
     cube: dict[str, optuna.distributions.BaseDistribution] = {
         name: optuna.distributions.FloatDistribution(0.0, 1.0) for name in study.space.domains
     }
@@ -48,7 +46,6 @@ def _optuna(study: Study) -> Proposals:
         merits = yield np.array([[trial.params[name] for name in cube] for trial in trials])
         for trial, merit in zip(trials, merits, strict=True):
             asked.tell(trial, merit.tolist())
-    return None
 
 
 def _cma_es(study: Study) -> Proposals:
@@ -71,7 +68,6 @@ def _cma_es(study: Study) -> Proposals:
         merits = yield points
         ranks = np.argsort(np.argsort(-merits[:, 0], kind="stable"))
         optimiser.tell([(point, float(rank)) for point, rank in zip(points, ranks, strict=True)])
-    return None
 
 
 def _pso(study: Study) -> Proposals:
@@ -82,7 +78,7 @@ def _pso(study: Study) -> Proposals:
 def _clonal(study: Study) -> Proposals:
     newcomers = np.random.default_rng([study.seed, 1]).random((study.batch - len(study.start), study.space.dimensions))
     cells = np.concatenate([study.space.encode(study.start), newcomers])
-    return clonal(cells, generations=study.trials // study.batch, seed=study.seed)
+    yield from clonal(cells, generations=study.trials // study.batch, seed=study.seed)
 
 
 def _batches(study: Study) -> list[int]:

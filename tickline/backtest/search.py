@@ -13,9 +13,9 @@ import numpy as np
 
 from tickline.backtest.proposing import PROPOSERS
 from tickline.backtest.space import Parameters, Points, trial_id
-from tickline.backtest.study import Method, Score, Study, Trial
+from tickline.backtest.study import Score, Study, Trial
 from tickline.backtest.trial_log import TrialLog
-from tickline.errors import BacktestError, ConfigError
+from tickline.errors import BacktestError
 
 Evaluate: TypeAlias = Callable[[Sequence[Parameters]], Sequence[Score]]
 """Scores a batch of sets, in their order; the same set always scores the same. What fails is a Score that says so."""
@@ -25,29 +25,37 @@ def search(
     study: Study,
     evaluate: Evaluate,
     *,
-    known: Mapping[str, Score] | None = None,
     log: TrialLog | None = None,
     on_batch: Callable[[int, int], None] | None = None,
 ) -> list[Trial]:
     """Every set that was tried, in the order first proposed; a set proposed again is not tried again.
 
-    `known` and `log` say by trial id what sets score; those are not evaluated. Each batch is in the log before the
-    next is proposed. `on_batch` is told how many sets were proposed, of how many. Raises ConfigError where the space
-    does not suit the method, ValueError where `evaluate` gives other than a score for each set.
+    `log` says by trial id what sets score; those are not evaluated. Each batch is in the log before the next is
+    proposed. `on_batch` is told how many sets were proposed, of how many. Raises ConfigError where the space does not
+    suit the method, ValueError where `evaluate` gives other than a score for each set.
     """
-    return _searched(study, evaluate, known=known, log=log, on_batch=on_batch)[0]
-
-
-def survivors(study: Study, trials: Sequence[Trial]) -> tuple[Parameters, ...]:
-    """The population that clonal selection ended with, best first: the `start` of the next walk-forward window.
-
-    The search is gone through again over the scores of its trials. Raises ConfigError where the method is not clonal.
-    """
-    if study.method != Method.CLONAL:
-        raise ConfigError(f"{study.method} leaves no population behind; only clonal adapts between windows")
-    _, cells = _searched(study, lambda _: (), known={trial.id: trial.score for trial in trials})
-    assert cells is not None
-    return tuple(study.space.decode(cells))
+    scores = dict(log.scores) if log else {}
+    trials: dict[str, Trial] = {}
+    proposals = PROPOSERS[study.method](study)
+    points = next(proposals)
+    proposed = 0
+    while True:
+        sets = study.space.decode(points)
+        ids = [trial_id(one) for one in sets]
+        scores |= _evaluated(evaluate, {name: one for name, one in zip(ids, sets, strict=True) if name not in scores})
+        for number, (name, one) in enumerate(zip(ids, sets, strict=True), start=proposed):
+            if name not in trials:
+                score = _checked(study, scores[name])
+                trials[name] = Trial(number, name, one, score, _refusal(study, score))
+        proposed += len(sets)
+        if log:
+            log.append([trials[name] for name in ids])
+        if on_batch:
+            on_batch(proposed, study.total)
+        try:
+            points = proposals.send(np.array([_merits(study, trials[name]) for name in ids]))
+        except StopIteration:
+            return list(trials.values())
 
 
 def best(trials: Sequence[Trial]) -> Trial:
@@ -83,39 +91,6 @@ def front(trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial, own in zip(allowed, values, strict=True) if not _dominated(own, values)]
 
 
-def _searched(
-    study: Study,
-    evaluate: Evaluate,
-    *,
-    known: Mapping[str, Score] | None,
-    log: TrialLog | None = None,
-    on_batch: Callable[[int, int], None] | None = None,
-) -> tuple[list[Trial], Points | None]:
-    """The trials, and what the proposer leaves behind."""
-    scores = dict(known or {}) | (log.scores if log else {})
-    trials: dict[str, Trial] = {}
-    proposals = PROPOSERS[study.method](study)
-    points = next(proposals)
-    proposed = 0
-    while True:
-        sets = study.space.decode(points)
-        ids = [trial_id(one) for one in sets]
-        scores |= _evaluated(evaluate, {name: one for name, one in zip(ids, sets, strict=True) if name not in scores})
-        for number, (name, one) in enumerate(zip(ids, sets, strict=True), start=proposed):
-            if name not in trials:
-                score = _checked(study, scores[name])
-                trials[name] = Trial(number, name, one, score, _refusal(study, score))
-        proposed += len(sets)
-        if log:
-            log.append([trials[name] for name in ids])
-        if on_batch:
-            on_batch(proposed, study.total)
-        try:
-            points = proposals.send(np.array([_merits(study, trials[name]) for name in ids]))
-        except StopIteration as end:
-            return list(trials.values()), end.value
-
-
 def _evaluated(evaluate: Evaluate, sets: Mapping[str, Parameters]) -> dict[str, Score]:
     scores = evaluate(list(sets.values())) if sets else ()
     if len(scores) != len(sets):
@@ -126,13 +101,13 @@ def _evaluated(evaluate: Evaluate, sets: Mapping[str, Parameters]) -> dict[str, 
 def _checked(study: Study, score: Score) -> Score:
     """The score in plain numbers; a failure where an objective is none."""
     if score.failure is not None:
-        return replace(score, values=(), trades=int(score.trades))
-    if len(score.values) != study.objectives:
-        raise ValueError(f"{score} has {len(score.values)} values, and the study {study.objectives} objectives")
+        return Score(trades=int(score.trades), failure=score.failure)
+    if len(score.values) != len(study.objectives):
+        raise ValueError(f"{score} has {len(score.values)} values, and the study {len(study.objectives)} objectives")
     values = tuple(float(value) for value in score.values)
     if not all(map(math.isfinite, values)):
-        return Score((), int(score.trades), f"objectives {values} are not all finite")
-    return Score(values, int(score.trades))
+        return Score(trades=int(score.trades), failure=f"objectives {values} are not all finite")
+    return replace(score, values=values, trades=int(score.trades))
 
 
 def _refusal(study: Study, score: Score) -> str | None:
@@ -142,7 +117,7 @@ def _refusal(study: Study, score: Score) -> str | None:
 
 
 def _merits(study: Study, trial: Trial) -> tuple[float, ...]:
-    return (-math.inf,) * study.objectives if trial.refused is not None else trial.score.values
+    return (-math.inf,) * len(study.objectives) if trial.refused is not None else trial.score.values
 
 
 def _order(trial: Trial) -> tuple[tuple[float, ...], str]:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from tickline.backtest.assumptions import Assumptions
 from tickline.backtest.space import Space, space_of
-from tickline.backtest.study import Method
+from tickline.backtest.study import Method, Objective, require_suited
 from tickline.errors import ConfigError
 from tickline.reference.loading import load_yaml
 from tickline.reference.models import Declared, FiniteFloat, Name, Symbol, Venue
@@ -46,7 +46,7 @@ class WalkForward(Declared):
 class Search(Declared):
     """Which parameters are searched on each window's training sessions, within what, and how.
 
-    The trial with the highest Sharpe ratio over the training is chosen, of those with at least `min_trades`.
+    The trial with the most of the first objective over the training is chosen, of those with at least `min_trades`.
     """
 
     space: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
@@ -54,7 +54,16 @@ class Search(Declared):
     trials: Annotated[int, Field(ge=2, le=100_000)] = 1_000
     batch: Annotated[int, Field(ge=1, le=10_000)] = 64
     seed: int = 1
+    objectives: tuple[Objective, ...] = (Objective.SHARPE,)
     min_trades: Annotated[int, Field(ge=0)] = 10
+
+    @model_validator(mode="after")
+    def _suited(self) -> "Search":
+        try:
+            require_suited(self.method, trials=self.trials, batch=self.batch, objectives=self.objectives)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
 
 
 class Gates(Declared):

@@ -1,6 +1,7 @@
 """What a search is over and by what method, and what a trial of it came to."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,14 @@ from tickline.backtest.space import Parameters, Space, canonical
 from tickline.errors import ConfigError
 
 SMALLEST_POPULATION = 4
+
+
+class Objective(StrEnum):
+    """What a trial may be judged by, each such that more is better."""
+
+    SHARPE = "sharpe"  # mean of the returns over equal stretches of its time, by their spread
+    TOTAL_RETURN = "total_return"
+    MAX_DRAWDOWN = "max_drawdown"  # 0 where equity never fell, else negative
 
 
 class Method(StrEnum):
@@ -33,8 +42,8 @@ class Study:
 
     `trials` sets are proposed, `batch` at a time; a grid is proposed whole, and refused where it has more. Of methods
     with a population `batch` is its size. A set that made fewer than `min_trades` trades is never chosen. `start` is
-    the population clonal selection begins with, `inputs` the hashes of whatever scores depend on besides the set.
-    Raises ConfigError where these do not go together.
+    the population clonal selection begins with, `inputs` the hashes of whatever scores depend on besides the set,
+    `objectives` the names of the values a score has. Raises ConfigError where these do not go together.
     """
 
     space: Space
@@ -42,23 +51,15 @@ class Study:
     trials: int
     seed: int
     batch: int = 16
-    objectives: int = 1
+    objectives: tuple[str, ...] = (Objective.SHARPE,)
     min_trades: int = 30
     start: tuple[Parameters, ...] = ()
     inputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if min(self.trials, self.batch, self.objectives) < 1 or self.min_trades < 0:
-            raise ConfigError(
-                "a search needs one trial, one in a batch and one objective or more, and min_trades of 0 up"
-            )
-        if self.objectives > 1 and self.method not in MANY_OBJECTIVES:
-            raise ConfigError(f"{self.method} takes one objective, not {self.objectives}; search with {Method.NSGA2}")
-        if self.method in POPULATIONS and (self.batch < SMALLEST_POPULATION or self.trials % self.batch):
-            raise ConfigError(
-                f"{self.method} goes by generations: make batch (now {self.batch}) {SMALLEST_POPULATION} or more and "
-                f"trials (now {self.trials}) a multiple of it"
-            )
+        if min(self.trials, self.batch) < 1 or self.min_trades < 0:
+            raise ConfigError("a search needs one trial and one in a batch or more, and min_trades of 0 up")
+        require_suited(self.method, trials=self.trials, batch=self.batch, objectives=self.objectives)
         if self.start and (self.method != Method.CLONAL or len(self.start) > self.batch):
             raise ConfigError(f"{len(self.start)} sets to start from: only clonal takes them, and at most a batch")
 
@@ -79,13 +80,32 @@ class Study:
         return hashlib.sha256(canonical(self.described)).hexdigest()
 
 
+def require_suited(method: Method, *, trials: int, batch: int, objectives: Sequence[str]) -> None:
+    """Raise ConfigError where a method cannot search for so many objectives, or by batches of this size."""
+    if len(set(objectives)) != len(objectives) or not objectives:
+        raise ConfigError(f"objectives {', '.join(objectives) or 'none'}: name one or more, each once")
+    if len(objectives) > 1 and method not in MANY_OBJECTIVES:
+        raise ConfigError(f"{method} takes one objective, not {len(objectives)}; search with {Method.NSGA2}")
+    if method in POPULATIONS and (batch < SMALLEST_POPULATION or trials % batch):
+        raise ConfigError(
+            f"{method} goes by generations: make batch (now {batch}) {SMALLEST_POPULATION} or more and trials (now "
+            f"{trials}) a multiple of it"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What came of a set: the objectives, of which more is better, over how many trades; or why nothing did."""
+    """What came of a set: the objectives, of which more is better, over how many trades; or why nothing did.
+
+    `returns` are those over equal stretches of its time, and `reach` is how many of them a position was held into
+    after that of its entry, at most.
+    """
 
     values: tuple[float, ...] = ()
     trades: int = 0
     failure: str | None = None
+    returns: tuple[float, ...] = ()
+    reach: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ class Swept:
 
     `equity` is that after the rows `Prepared.marks` names, `final` that after the last. `max_drawdown` is the largest
     fall from a peak over all bars, as a share of the peak. `trades` are round trips, first in first out, what is still
-    held leaving at its last price; `wins` of them earned more than their fees; `gross` is what all earned before fees.
+    held leaving at its last price; `wins` of them earned more than their fees; `gross` is what all earned before fees;
+    the one held `longest` lasted that share of the whole.
     """
 
     parameters: Parameters
@@ -42,6 +43,7 @@ class Swept:
     trades: int = 0
     wins: int = 0
     gross: int = 0
+    longest: float = 0.0
     fees: int = 0
     failure: str | None = None
 
@@ -106,7 +108,7 @@ class _Bench:
                 capital = int(desk_of(task.account)["capital"][0])
                 return Swept(parameters, capital, np.zeros(0, np.int64), capital, failure=str(error))
         (desk,), equity = ran.desk, ran.track[:, 0]
-        trades, wins, gross = _earned(ran.log.fills, desk)
+        trades, wins, gross, longest = _earned(ran.log.fills, desk, equity.size)
         return Swept(
             parameters=parameters,
             capital=int(desk["capital"]),
@@ -117,6 +119,7 @@ class _Bench:
             trades=trades,
             wins=wins,
             gross=gross,
+            longest=longest / equity.size,
             fees=int(desk["positions"]["fees"].sum()),
         )
 
@@ -154,14 +157,16 @@ def _fall(peak: int, lowest: int, unit: float) -> float:
 
 
 @kernel
-def _earned(fills: Records, desk: Record) -> tuple[int, int, int]:
-    """How many round trips there are, how many earned more than their fees, and what all earned before fees."""
+def _earned(fills: Records, desk: Record, rows: int) -> tuple[int, int, int, int]:
+    """How many round trips there are, how many earned more than their fees, what all earned before fees, and for how
+    many of these rows the longest was held."""
     trips = round_trips(fills)
-    wins = total = 0
+    wins = total = longest = 0
     for nth in range(trips.size):
         trip = trips[nth]
         left = fills[trip.exit].price if trip.exit >= 0 else desk.positions[trip.instrument].mark
         gross = (left - fills[trip.entry].price) * trip.lots * desk.instruments[trip.instrument].tick_value
         total += gross
         wins += gross > trip.fees
-    return trips.size, wins, total
+        longest = max(longest, (fills[trip.exit].row if trip.exit >= 0 else rows) - fills[trip.entry].row)
+    return trips.size, wins, total, longest

@@ -25,6 +25,7 @@ from tickline.backtest.ticks import Frames, Tape, origins, tape_of
 from tickline.backtest.window import Material, Window
 from tickline.errors import BacktestError
 from tickline.lake.schemas import BACKTEST_FOLDS, CLOSING, NS, Feed
+from tickline.signals.desk import Records
 from tickline.signals.strategy import Parameters
 
 SAMPLE_NS = 1_000_000_000
@@ -71,14 +72,15 @@ def _searched(
     spec: StrategySpec, account: Account, piece: Piece, charges: Charges, *, fold: int
 ) -> tuple[Mapping[str, float] | None, pl.DataFrame]:
     """What a search of a piece chose, if anything, and its table of trials."""
-    assert spec.search is not None
+    asked = spec.search
+    assert asked is not None
     swept: dict[str, Swept] = {}
 
     def one(values: Mapping[str, float]) -> Swept:
         parameters = spec.chosen(values)
         capital = int(account.capital / account.traded.unit)
         try:
-            return _swept(parameters, capital, _run(spec, parameters, account, piece, charges))
+            return _swept(parameters, capital, _run(spec, parameters, account, piece, charges), piece.tape.ticks)
         except BacktestError as error:
             return Swept(parameters, capital, np.zeros(0, np.int64), capital, failure=str(error))
 
@@ -86,9 +88,9 @@ def _searched(
         with ThreadPoolExecutor() as pool:
             results = list(pool.map(one, batch))
         swept.update({trial_id(values): result for values, result in zip(batch, results, strict=True)})
-        return [score_of(result) for result in results]
+        return [score_of(result, asked.objectives) for result in results]
 
-    trials = search(study_of(spec.search, spec), evaluate)
+    trials = search(study_of(asked, spec), evaluate)
     found = chosen(trials)
     return found, folds_frame(trials, swept, found, fold=fold)
 
@@ -98,13 +100,15 @@ def _run(spec: StrategySpec, parameters: Parameters, account: Account, piece: Pi
     return run_ticks(spec.strategy, parameters, account, piece.tape, clocks=clocks, charges=charges)
 
 
-def _swept(parameters: Parameters, capital: int, ran: Ran) -> Swept:
-    equity = ran.track[:, 0]
+def _swept(parameters: Parameters, capital: int, ran: Ran, ticks: Records) -> Swept:
+    equity, first, last = ran.track[:, 0], int(ticks["ts"][0]), int(ticks["ts"][-1])
     marks = np.linspace(0, equity.size, PIECES + 1).round().astype(np.int64)[1:] - 1
     peaks = np.maximum.accumulate(np.maximum(equity, 1))
     deepest = float((1 - equity / peaks).max()) if equity.size else 0.0
-    trades = round_trips(ran.log.fills).size
-    return Swept(parameters, capital, equity[marks], int(equity[-1]), deepest, trades=trades)
+    trips, ts = round_trips(ran.log.fills), ran.log.fills["ts"]
+    held = np.where(trips["exit"] >= 0, ts[trips["exit"]], last) - ts[trips["entry"]] if trips.size else np.zeros(1)
+    longest = float(held.max()) / max(1, last - first)
+    return Swept(parameters, capital, equity[marks], int(equity[-1]), deepest, trades=trips.size, longest=longest)
 
 
 def _tested(

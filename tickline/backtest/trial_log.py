@@ -42,7 +42,7 @@ class TrialLog:
         fresh = {trial.id: trial for trial in trials if trial.id not in self.scores}
         self._write(
             [
-                {"number": trial.number, "id": trial.id, "parameters": trial.parameters} | asdict(trial.score)
+                {"number": trial.number, "id": trial.id, "parameters": trial.parameters, "score": asdict(trial.score)}
                 for trial in fresh.values()
             ]
         )
@@ -83,7 +83,9 @@ class TrialLog:
             said = orjson.loads(line)
             if trial_id(said["parameters"]) != said["id"]:
                 raise ValueError("the parameters are not those of the id")
-            return said["id"], Score(tuple(said["values"]), said["trades"], said["failure"])
+            score = said["score"]
+            values, returns = tuple(score["values"]), tuple(score["returns"])
+            return said["id"], Score(values, score["trades"], score["failure"], returns, score["reach"])
         except (ValueError, KeyError, TypeError) as error:
             raise LakeError(
                 f"{self._path}:{number}: not a trial ({error}); cut the file before this line and search again"

@@ -11,8 +11,7 @@ import numpy as np
 import polars as pl
 
 from tickline.backtest.bars import Listed, Prepared, charges_of, prepare
-from tickline.backtest.folds import PIECES, folds_frame, score_of, study_of
-from tickline.backtest.overfitting import backtest_overfitting, deflate
+from tickline.backtest.folds import PIECES, folds_frame, luck_of, score_of, study_of
 from tickline.backtest.results import stitched
 from tickline.backtest.run import frames_of, run_bars, stay_out
 from tickline.backtest.search import chosen, search
@@ -74,8 +73,11 @@ def search_over(
     Clonal selection begins with the best trials of `material.before`. Raises ConfigError where the strategy declares no
     search, BacktestError where there are no bars.
     """
-    if spec.search is None:
+    asked = spec.search
+    if asked is None:
         raise ConfigError(f"{spec.name} declares no search; give its file one")
+    if spec.mode == "tick":
+        raise ConfigError(f"{spec.name} searches ticks, piece by piece within a window; `walkforward` does that")
     account = account_of(spec, material.venue)
     prepared = prepared_of(spec, material, account.traded, sessions)
     pieces = np.linspace(0, prepared.rows.height, PIECES + 1).round().astype(np.int64)[1:]
@@ -87,10 +89,10 @@ def search_over(
         sets = [spec.chosen(values) for values in batch]
         results = sweep(spec.strategy, sets, account, prepared, charges)
         swept.update({trial_id(values): one for values, one in zip(batch, results, strict=True)})
-        return [score_of(one) for one in results]
+        return [score_of(one, asked.objectives) for one in results]
 
     watched = watched or Watched()
-    study = study_of(spec.search, spec, before=material.before, inputs=watched.inputs)
+    study = study_of(asked, spec, before=material.before, inputs=watched.inputs)
     with TrialLog(watched.log, study) if watched.log is not None else nullcontext() as log:
         return search(study, evaluate, log=log, on_batch=watched.on_batch), swept
 
@@ -159,12 +161,10 @@ def _doubts(windows: Sequence[Mapping[str, pl.DataFrame]]) -> dict[str, float | 
         folds = table.filter(pl.col("returns").list.len() == PIECES)
         if folds.height < 2:
             continue
-        returns = np.array(folds["returns"].to_list()).T
-        try:
-            deflated.append(deflate(returns).deflated)
-            overfitted.append(backtest_overfitting(returns, blocks=PIECES // 2).probability)
-        except ConfigError:
-            continue  # no trial ever moved: there is nothing to doubt
+        luck = luck_of(np.array(folds["returns"].to_list()).T)
+        if luck is not None:
+            deflated.append(luck[0])
+            overfitted.append(luck[1])
     mean = {"deflated_sharpe": deflated, "pbo": overfitted}
     return {name: float(np.mean(values)) if values else None for name, values in mean.items()}
 

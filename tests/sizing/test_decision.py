@@ -1,7 +1,7 @@
 """Decisions of a portfolio: laws of sums and caps over any prices, and what overlays take from the weights."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 
 import numpy as np
 import polars as pl
@@ -86,7 +86,7 @@ def test_sums_and_caps_hold(seed, method, target, leverage, cap, notional):
         assert abs(row["weight"]) <= min(cap, notional / 50_000)
         assert abs(row["weight"]) <= abs(row["base_weight"] * row["exposure"]) + 1e-12
         assert row["weight"] * row["base_weight"] >= 0
-        assert row["notional"] == Decimal(str(row["weight"])) * 50_000
+        assert row["notional"] == (Decimal(str(row["weight"])) * 50_000).quantize(PLACES, ROUND_DOWN)
         assert row["size"] % LOTS["A"] == 0
         assert abs(row["size"]) * Decimal(str(row["price"])) <= abs(row["notional"])
 

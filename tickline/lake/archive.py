@@ -149,13 +149,11 @@ class S3Archive:
     """An archive in a bucket with versioning: a copy is one version of its key, whatever is written later."""
 
     def __init__(self, bucket: str, prefix: str, *, endpoint: str | None = None) -> None:
-        import boto3
-
-        from tickline.lake.s3 import s3_client
+        from tickline.lake.s3 import s3_client, s3_session
 
         self._bucket, self._prefix = bucket, prefix.strip("/")
         self.name = f"s3://{bucket}/{self._prefix}".rstrip("/")
-        self._client = s3_client(boto3.Session(), endpoint)
+        self._client = s3_client(s3_session(), endpoint)
 
     def put(self, path: Path, key: str, sha256: str) -> str:
         """See Archive."""

@@ -5,14 +5,29 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
+from botocore.session import get_session
 
 from tickline.errors import Corrupt, LakeError
+
+
+@cache
+def _descriptions() -> Loader:
+    return create_loader()
+
+
+def s3_session() -> boto3.Session:
+    """A session with the credentials of now. What describes the service is read from the disk once a process."""
+    session = get_session()
+    session.register_component("data_loader", _descriptions())
+    return boto3.Session(botocore_session=session)
 
 
 def s3_client(session: boto3.Session, endpoint: str | None) -> Any:
@@ -37,7 +52,7 @@ class S3Storage:
         self._bucket, self._prefix, self._endpoint = bucket, prefix.strip("/"), endpoint
         self._scratch = scratch
         self._scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._session = boto3.Session()
+        self._session = s3_session()
         self._client = s3_client(self._session, endpoint)
 
     def stage(self) -> Path:

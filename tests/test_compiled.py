@@ -69,6 +69,7 @@ def test_the_hash_of_a_module_follows_an_edit_of_a_module_it_imports_through_ano
     assert hash_of(package) != before
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing_and_an_edit_below_is_compiled_anew(package):
     first, again = _python(package, ASK), _python(package, ASK)
     assert first == ["2.0 7.0", "1 1"]

@@ -13,6 +13,8 @@ from expectations.evaluate import evaluate
 from expectations.profiles import profile
 from expectations.suites import SUITES
 
+pytestmark = pytest.mark.slow
+
 AT = datetime(2026, 3, 10, tzinfo=UTC)
 
 

@@ -32,7 +32,7 @@ OUTWARD = ["../x", "/etc/x", "", ".", "a/../../x", "a\0b", "é", "\ud800"]
 POLICY = RetentionPolicy(archive="archive", datasets={"gaps_trades": {"keep_days": 30}})  # type: ignore[dict-item]
 
 
-@pytest.fixture(params=["directory", "s3"])
+@pytest.fixture(params=["directory", pytest.param("s3", marks=pytest.mark.slow)])
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
     if request.param == "directory":
         return DirectoryArchive(tmp_path / "archive")

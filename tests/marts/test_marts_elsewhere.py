@@ -24,6 +24,8 @@ from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake, Output, open_lake
 from tickline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = sample_lake.DAYS[:2]
 Settings = dict[str, str | None]
 

@@ -29,6 +29,8 @@ from tickline.signals.regimes import Regime, Thresholds, regimes
 from tickline.universe import load_universe
 from tickline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 SESSIONS = ("2026-03-07", "2026-03-08", "2026-03-09")
 THRESHOLDS = {"patterns": 100, "order": 3, "memory": 128, "every": 8, "entropy_enter": 0.98, "hurst_enter": 0.12}
 SET = {

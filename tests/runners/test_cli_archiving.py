@@ -4,9 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tickline.lake.keys import PartitionKey
 from tickline.lake.records import ObjectState
 from tickline.workspace import Workspace
+
+pytestmark = pytest.mark.slow
 
 Tickline = Callable[..., Any]
 KEY = PartitionKey("raw_trades", "desk", "2026-03-08")

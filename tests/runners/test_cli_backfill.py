@@ -24,6 +24,8 @@ from tickline.lake.records import ObjectState
 from tickline.pipeline.plan import standings
 from tickline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 Tickline = Callable[..., Any]
 Make = Callable[..., list[object]]
 CONFIG = Path(__file__).parents[2] / "config"

@@ -14,6 +14,8 @@ from tickline.lake.schemas import NS
 from tickline.signals import classifier
 from tickline.signals.classifier import Learner, Training, load, predict, save, serve, train
 
+pytestmark = pytest.mark.slow
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ROWS, HORIZON = 400, 5
 TRAINED_TO = START + timedelta(hours=249)

@@ -23,6 +23,8 @@ from tickline.sources.ccxt_rest import CcxtRest
 from tickline.sources.ccxt_venue import PAGING, CcxtSettings, open_exchange
 from tickline.sources.segments import Kind, segments
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 3, 6)
 START = datetime(2026, 3, 6, tzinfo=UTC)
 TICKER = "KXRAIN-26MAR10-NYC"

@@ -19,6 +19,8 @@ from tickline.sources.synthetic.faults import known
 from tickline.ticks.firewall import Judged, judge
 from tickline.ticks.rules import load_rules
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "config"
 CALENDARS = load_calendars(CONFIG / "calendars.yaml")
 VENUES = load_venues(CONFIG / "venues", CALENDARS)

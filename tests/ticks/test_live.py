@@ -9,6 +9,8 @@ from tickline.lake.schemas import Feed
 from tickline.ticks.canonical import canonical
 from tickline.ticks.live import Firewall
 
+pytestmark = pytest.mark.slow
+
 prices = st.sampled_from([100.0] * 12 + [100.5, 99.5, 150.0, 150.0, 150.0, 1000.0, 0.0, 100.005, math.nan, math.inf])
 faults = st.sampled_from(
     [{}] * 12

@@ -8,7 +8,7 @@ from tickline.backtest.spec import StrategySpec, load_strategies
 from tickline.errors import ConfigError
 from tickline.lake.retention import RetentionPolicy
 from tickline.reference.calendars import SessionCalendar, load_calendars
-from tickline.reference.loading import load_layout, load_venues, load_yaml
+from tickline.reference.loading import Layout, load_layout, load_venues, load_yaml
 from tickline.reference.models import Venue
 from tickline.signals.spec import SignalSet, load_signals
 from tickline.sizing.portfolio import PortfolioSpec, load_portfolios
@@ -38,19 +38,18 @@ def load_universe(folder: Path) -> Universe:
     layout = load_layout(folder)
     calendars = load_calendars(layout.calendars)
     venues = load_venues(layout.venues, calendars)
-    signals = load_signals(layout.signals, venues)
-    strategies = load_strategies(layout.strategies, venues)
     universe = Universe(
         venues=venues,
         calendars=calendars,
         rules=load_rules(layout.rules),
         conditions=load_conditions(layout.conditions),
         retention=load_yaml(layout.retention, RetentionPolicy),
-        signals=signals,
-        strategies=strategies,
-        portfolios=load_portfolios(layout.portfolios, venues, {*signals, *strategies}),
+        signals=load_signals(layout.signals, venues),
+        strategies=load_strategies(layout.strategies, venues),
+        portfolios=load_portfolios(layout.portfolios, venues),
     )
-    problems = [
+    problems = list(_names_taken(layout, universe))
+    problems += [
         f"{layout.venues / name}.yaml: {problem}"
         for name, venue in universe.venues.items()
         for problem in _contradictions(venue, universe)
@@ -63,6 +62,17 @@ def load_universe(folder: Path) -> Universe:
     if problems:
         raise ConfigError("\n".join(problems))
     return universe
+
+
+def _names_taken(layout: Layout, universe: Universe) -> Iterator[str]:
+    """Which names are used twice, by the file of the second."""
+    taken: dict[str, Path] = {}
+    for part in ("venues", "signals", "strategies", "portfolios"):
+        for name in getattr(universe, part):
+            path = getattr(layout, part) / f"{name}.yaml"
+            if name in taken:
+                yield f"{path}: name: {name!r} is that of {taken[name]}; partitions are told apart by these names"
+            taken.setdefault(name, path)
 
 
 def _contradictions(venue: Venue, universe: Universe) -> Iterator[str]:
@@ -81,8 +91,6 @@ def _contradictions(venue: Venue, universe: Universe) -> Iterator[str]:
 def _signals_amiss(spec: StrategySpec, sets: Mapping[str, SignalSet]) -> Iterator[str]:
     """Why a strategy would not get the signals it reads."""
     wanted, there = spec.strategy.signals, ", ".join(sets) or "none; add one as signals/NAME.yaml"
-    if spec.name in sets:
-        yield f"name: {spec.name!r} is a signal set's; partitions are told apart by these names"
     if spec.signals is None:
         if wanted:
             yield f"signals: {spec.strategy.name} reads {', '.join(wanted)}; name a set that has them of {there}"

@@ -218,7 +218,7 @@ def test_bars_that_are_not_there_are_named(small: Workspace, config: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"name": "desk"}, "a portfolio's file is called after it"),
+        ({"name": "desk"}, "a file is called after what it declares"),
         ({"venue": "nowhere"}, "no venue 'nowhere' is declared; there are desk, sim"),
         ({"instruments": ["BTC-EUR", "DOGE"]}, "desk does not list DOGE; it lists BTC-EUR, ETH-EUR"),
         ({"instruments": ["BTC-EUR", "BTC-EUR"]}, "an instrument is named twice"),

@@ -234,7 +234,7 @@ def test_a_window_whose_bars_are_missing_says_which(small: Workspace, config: Pa
         ({"venue": "nowhere"}, "no venue 'nowhere' is declared"),
         ({"windows": {"test": 1}}, "a search needs sessions to train on"),
         ({"search": {"space": {"fast": {"low": 0, "high": 9}}}}, "parameter fast"),
-        ({"name": "desk"}, "a strategy's file is called after it"),
+        ({"name": "desk"}, "a file is called after what it declares"),
     ],
 )
 def test_what_cannot_be_run_is_refused_when_the_configuration_is_loaded(

@@ -310,7 +310,7 @@ def test_signals_that_were_not_made_are_named(here: Workspace, made_once: Path, 
         (SET | {"venue": "nowhere"}, "no venue 'nowhere' is declared; there are desk, sim"),
         (SET | {"instruments": ["ETH-EUR"]}, r"minded.yaml: signals: moods is of ETH-EUR of desk alone"),
         (SET | {"columns": {"slow": {"of": "sma"}}}, "moods lacks regime, which minded reads; it has slow"),
-        (SET | {"name": "minded"}, "'minded' is a signal set's; partitions are told apart"),
+        (SET | {"name": "minded"}, r"minded.yaml: name: 'minded' is that of .*signals/minded.yaml; partitions"),
     ],
 )
 def test_a_set_that_cannot_be_made_or_read_is_refused_when_the_configuration_is_loaded(

@@ -203,8 +203,10 @@ def test_the_problems_of_all_venues_are_listed(tmp_path: Path) -> None:
         load_venues(tmp_path, {"nysim"})
     message = str(refused.value)
     assert "broken.yaml:1: name: input should be a valid string (got 3)" in message
-    assert "other.yaml: name: a venue's file is called after it (got 'other.yaml', expected 'nysim.yaml')" in message
-    assert "nysim.yml: name: a venue's file is called after it" in message
+    assert (
+        "other.yaml: name: a file is called after what it declares (got 'other.yaml', expected 'nysim.yaml')" in message
+    )
+    assert "nysim.yml: name: a file is called after what it declares" in message
     assert "fine.yaml: instruments.SPY.calendar: no such calendar is declared (got 'lost')" in message
 
 

@@ -1,7 +1,7 @@
 """A strategy as configuration declares it: what it trades, with which parameters, over which windows, and what it must
 show before anybody may trade it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,8 +12,8 @@ from tickline.backtest.assumptions import Assumptions
 from tickline.backtest.space import Space, space_of
 from tickline.backtest.study import Method, Objective, require_suited
 from tickline.errors import ConfigError
-from tickline.reference.loading import load_yaml
-from tickline.reference.models import Declared, FiniteFloat, Name, Symbol, Venue
+from tickline.reference.loading import load_folder, not_listed
+from tickline.reference.models import Declared, FiniteFloat, Name, Named, Symbol, Venue
 from tickline.signals.strategy import Parameters, Strategy, load_strategy
 
 Sessions = Annotated[int, Field(ge=1, le=10_000)]
@@ -78,7 +78,7 @@ class Gates(Declared):
     pbo: Annotated[float, Field(ge=0, le=1)] = 0.5
 
 
-class StrategySpec(Declared):
+class StrategySpec(Named):
     """One strategy on one venue. `module` declares its STRATEGY; `timeframes` are its streams', the first is traded on.
 
     In tick mode it is woken every `wake_ms`, where it asks for that. `parameters` are those that differ from the
@@ -86,7 +86,6 @@ class StrategySpec(Declared):
     are quoted in. A run of one window may take `minutes` and `memory_gb` at most.
     """
 
-    name: Name
     description: str = ""
     owner: str = "team:research"
     module: str
@@ -139,48 +138,22 @@ class StrategySpec(Declared):
 
 
 def load_strategies(folder: Path, venues: Mapping[str, Venue]) -> dict[str, StrategySpec]:
-    """Every `NAME.yaml` in a folder as a strategy, sorted by name; none where there is no such folder.
+    """Every strategy in a folder.
 
-    Raises ConfigError, listing the problems of all files: one does not load, contradicts the venues, or asks of its
-    strategy what that does not offer.
+    Raises ConfigError as `load_folder` does, also where one contradicts the venues, or asks of its strategy what that
+    does not offer.
     """
-    found: dict[str, StrategySpec] = {}
-    problems: list[str] = []
-    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
-        try:
-            spec = load_yaml(path, StrategySpec)
-            _require_sound(path, spec, venues)
-            found[spec.name] = spec
-        except ConfigError as error:
-            problems.append(str(error) if str(error).startswith(str(path)) else f"{path}: {error}")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return found
 
+    def objections(spec: StrategySpec) -> Iterator[str]:
+        yield from not_listed(spec.instruments, spec.venue, venues)
+        strategy = spec.strategy
+        if len(spec.instruments) != strategy.instruments:
+            yield f"instruments: {strategy.name} trades {strategy.instruments} (got {len(spec.instruments)})"
+        if spec.mode == "bar" and len(spec.timeframes) != len(strategy.streams):
+            wanted = ", ".join(strategy.streams)
+            yield f"timeframes: {strategy.name} listens to {wanted}: give one for each (got {len(spec.timeframes)})"
+        spec.chosen()
+        if spec.search is not None:
+            _ = spec.space
 
-def _require_sound(path: Path, spec: StrategySpec, venues: Mapping[str, Venue]) -> None:
-    if path.name != f"{spec.name}.yaml":
-        raise ConfigError(
-            f"name: a strategy's file is called after it (got {path.name!r}, expected '{spec.name}.yaml')"
-        )
-    if spec.name in venues:
-        raise ConfigError(f"name: {spec.name!r} is a venue's; partitions are told apart by these names")
-    if spec.venue not in venues:
-        raise ConfigError(f"venue: no venue {spec.venue!r} is declared; there are {', '.join(venues)}")
-    listed = {instrument.name for instrument in venues[spec.venue].instruments}
-    unknown = [name for name in spec.instruments if name not in listed]
-    if unknown:
-        raise ConfigError(
-            f"instruments: {spec.venue} does not list {', '.join(unknown)}; it lists {', '.join(sorted(listed))}"
-        )
-    strategy = spec.strategy
-    if len(spec.instruments) != strategy.instruments:
-        raise ConfigError(f"instruments: {strategy.name} trades {strategy.instruments} (got {len(spec.instruments)})")
-    if spec.mode == "bar" and len(spec.timeframes) != len(strategy.streams):
-        wanted = ", ".join(strategy.streams)
-        raise ConfigError(
-            f"timeframes: {strategy.name} listens to {wanted}: give one for each (got {len(spec.timeframes)})"
-        )
-    spec.chosen()
-    if spec.search is not None:
-        _ = spec.space
+    return load_folder(folder, StrategySpec, objections)

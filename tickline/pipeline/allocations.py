@@ -29,7 +29,7 @@ def allocation_stage(spec: PortfolioSpec, venue: Venue, sessions: Sequence[date]
     ordered = sorted(sessions)
     read = {last.isoformat(): ordered[: at + 1][-spec.lookback :] for at, last in enumerate(ordered)}
     lots = {one.name: one.lot_size for one in venue.instruments if one.name in spec.instruments}
-    (calendar,) = {venue.calendar_of(one) for one in venue.instruments if one.name in spec.instruments}
+    (calendar,) = venue.calendars_of(spec.instruments)
     bars = f"bars_{spec.timeframe}"
     bars_of = {day: Need(PartitionKey.daily(bars, venue.name, day)) for day in ordered}
 

@@ -68,7 +68,7 @@ def _long(wide: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 
 
 def _calendar(declared: SignalSet, venue: Venue) -> str:
-    (calendar,) = {venue.calendar_of(one) for one in venue.instruments if one.name in declared.instruments}
+    (calendar,) = venue.calendars_of(declared.instruments)
     return calendar
 
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,13 +10,14 @@ from pydantic import BaseModel, ValidationError
 
 from tickline.errors import ConfigError
 from tickline.reference.documents import Document, DocumentError, Place, Value, parse, shown
-from tickline.reference.models import Declared, Venue
+from tickline.reference.models import Declared, Named, Venue
 
 MAX_BYTES = 4 * 1024 * 1024
 VARIABLES = {"TICKLINE_REAL_DATA": "../shared/data", "TICKLINE_HOME": ".tickline"}
 """The environment variables a file may name as `${NAME}`, and what each stands for where it is not set."""
 
 M = TypeVar("M", bound=BaseModel)
+N = TypeVar("N", bound=Named)
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _PLAIN_KEY = re.compile(r"[\w-]{1,120}")
 _MOST_LISTED, _LONGEST_REASON = 100, 400
@@ -72,34 +73,55 @@ def load_layout(config_dir: Path) -> Layout:
     return Layout(**{part: config_dir / path for part, path in layout})
 
 
-def load_venues(folder: Path, calendars: Container[str]) -> dict[str, Venue]:
-    """Every `NAME.yaml` in a folder as a venue, sorted by name.
+def load_folder(folder: Path, model: type[N], objections: Callable[[N], Iterable[str]]) -> dict[str, N]:
+    """Every `NAME.yaml` in a folder as a model, sorted by name; none where there is no such folder.
 
-    Raises ConfigError, listing the problems of all files: one does not load, its name is not its venue's, or it
-    names a calendar that is not among `calendars`.
+    Raises ConfigError, listing the problems of all files: one does not load, is not called after what it declares, or
+    meets objections, `place.in.document: reason` each.
+    """
+    found: dict[str, N] = {}
+    problems: list[str] = []
+    paths = (path for path in folder.iterdir() if path.suffix in (".yaml", ".yml")) if folder.is_dir() else ()
+    for path in sorted(paths):
+        try:
+            one = load_yaml(path, model)
+            found[one.name] = one
+            if path.name != f"{one.name}.yaml":
+                what = f"got {path.name!r}, expected '{one.name}.yaml'"
+                problems.append(f"{path}: name: a file is called after what it declares ({what})")
+            problems += [f"{path}: {reason}" for reason in objections(one)]
+        except ConfigError as error:
+            problems.append(str(error) if str(error).startswith(str(path)) else f"{path}: {error}")
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return found
+
+
+def load_venues(folder: Path, calendars: Container[str]) -> dict[str, Venue]:
+    """Every venue in a folder.
+
+    Raises ConfigError as `load_folder` does, also where one names a calendar that is not among `calendars`, or there is
+    none.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; it should hold one YAML file for each venue")
-    venues: dict[str, Venue] = {}
-    problems: list[str] = []
-    for path in sorted(path for path in folder.iterdir() if path.suffix in (".yaml", ".yml")):
-        try:
-            venue = load_yaml(path, Venue)
-        except ConfigError as error:
-            problems.append(str(error))
-            continue
-        venues[venue.name] = venue
-        problems += [f"{path}: {reason}" for reason in _contradictions(path, venue, calendars)]
-    if problems:
-        raise ConfigError("\n".join(problems))
+    venues = load_folder(folder, Venue, lambda venue: _calendars_missing(venue, calendars))
     if not venues:
         raise ConfigError(f"{folder}: holds no venue; add one as NAME.yaml")
     return venues
 
 
-def _contradictions(path: Path, venue: Venue, calendars: Container[str]) -> Iterator[str]:
-    if path.name != f"{venue.name}.yaml":
-        yield f"name: a venue's file is called after it (got {path.name!r}, expected '{venue.name}.yaml')"
+def not_listed(instruments: Collection[str], venue: str, venues: Mapping[str, Venue]) -> Iterator[str]:
+    """What of a venue and some of its instruments is not declared."""
+    if venue not in venues:
+        yield f"venue: no venue {venue!r} is declared; there are {', '.join(venues)}"
+        return
+    listed = {instrument.name for instrument in venues[venue].instruments}
+    if unknown := [name for name in instruments if name not in listed]:
+        yield f"instruments: {venue} does not list {', '.join(unknown)}; it lists {', '.join(sorted(listed))}"
+
+
+def _calendars_missing(venue: Venue, calendars: Container[str]) -> Iterator[str]:
     if venue.calendar not in calendars:
         yield f"calendar: no such calendar is declared (got {venue.calendar!r})"
     for instrument in venue.instruments:

@@ -1,6 +1,7 @@
 """Venue, Instrument and FeeSchedule as configuration declares them. Calendars live in `calendars`."""
 
 from collections import Counter
+from collections.abc import Collection
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
@@ -36,6 +37,13 @@ class Declared(BaseModel):
     """A frozen piece of configuration: unknown keys are refused, numbers are finite."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(Declared):
+    """What has a file of its own, called after it. No two of a configuration share a name: their partitions are told
+    apart by it."""
+
+    name: Name
 
 
 class VenueKind(StrEnum):
@@ -107,7 +115,7 @@ class Floors(Declared):
     coverage: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
 
 
-class Venue(Declared):
+class Venue(Named):
     """A place that publishes ticks: its calendar, instruments, fees and the source of each feed.
 
     `start` and `end` bound its partitions (UTC days for ticks, session dates for bars), both inclusive.
@@ -115,7 +123,6 @@ class Venue(Declared):
     the venue for feeds that are captured (the settings of `ccxt_venue`).
     """
 
-    name: Name
     kind: VenueKind
     description: str = ""
     owner: str = "team:data"
@@ -144,6 +151,10 @@ class Venue(Declared):
     def calendar_of(self, instrument: Instrument) -> str:
         """The calendar an instrument trades on."""
         return instrument.calendar or self.calendar
+
+    def calendars_of(self, names: Collection[Symbol]) -> list[str]:
+        """The calendars that instruments of these names trade on, sorted."""
+        return sorted({self.calendar_of(one) for one in self.instruments if one.name in names})
 
 
 Severity = Literal["reject", "note"]

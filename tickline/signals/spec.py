@@ -1,7 +1,7 @@
 """A signal set as configuration declares it: features and labels of the bars of a venue, as columns."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 
 from tickline.errors import ConfigError
 from tickline.lake.schemas import BARS, SESSIONS
-from tickline.reference.loading import load_yaml
-from tickline.reference.models import Declared, Name, Symbol, Venue
+from tickline.reference.loading import load_folder, not_listed
+from tickline.reference.models import Declared, Name, Named, Symbol, Venue
 from tickline.signals.features import FEATURES, FeatureSpec, Parameter
 from tickline.signals.labellers import LABELLERS
 
@@ -48,7 +48,7 @@ class Column(Declared):
         return FEATURES[self.of].outputs if self.of in FEATURES else LABELLERS[self.of].outputs
 
 
-class SignalSet(Declared):
+class SignalSet(Named):
     """Columns of numbers known at the close of each bar of some instruments, made session by session.
 
     Each session is computed from the bars of `lookback` sessions before it and its own, so what needs longer to warm
@@ -57,7 +57,6 @@ class SignalSet(Declared):
     parameters.
     """
 
-    name: Name
     description: str = ""
     owner: str = "team:research"
     venue: Name
@@ -121,42 +120,16 @@ def signals(bars: pl.DataFrame, opens: pl.DataFrame, declared: SignalSet) -> pl.
 
 
 def load_signals(folder: Path, venues: Mapping[str, Venue]) -> dict[str, SignalSet]:
-    """Every `NAME.yaml` in a folder as a signal set, sorted by name; none where there is no such folder.
+    """Every signal set in a folder. Raises ConfigError as `load_folder` does, also where one contradicts the venues."""
 
-    Raises ConfigError, listing the problems of all files: one does not load or contradicts the venues.
-    """
-    found: dict[str, SignalSet] = {}
-    problems: list[str] = []
-    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
-        try:
-            declared = load_yaml(path, SignalSet)
-            _require_sound(path, declared, venues)
-            found[declared.name] = declared
-        except ConfigError as error:
-            problems.append(str(error) if str(error).startswith(str(path)) else f"{path}: {error}")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return found
+    def objections(declared: SignalSet) -> Iterator[str]:
+        missing = list(not_listed(declared.instruments, declared.venue, venues))
+        yield from missing
+        calendars = venues[declared.venue].calendars_of(declared.instruments) if not missing else []
+        if len(calendars) > 1:
+            yield f"instruments: they trade on {', '.join(calendars)}; give each calendar a set of its own"
 
-
-def _require_sound(path: Path, declared: SignalSet, venues: Mapping[str, Venue]) -> None:
-    if path.name != f"{declared.name}.yaml":
-        raise ConfigError(
-            f"name: a signal set's file is called after it (got {path.name!r}, expected '{declared.name}.yaml')"
-        )
-    if declared.name in venues:
-        raise ConfigError(f"name: {declared.name!r} is a venue's; partitions are told apart by these names")
-    if declared.venue not in venues:
-        raise ConfigError(f"venue: no venue {declared.venue!r} is declared; there are {', '.join(venues)}")
-    venue = venues[declared.venue]
-    listed = {instrument.name: instrument for instrument in venue.instruments}
-    if unknown := [name for name in declared.instruments if name not in listed]:
-        raise ConfigError(
-            f"instruments: {declared.venue} does not list {', '.join(unknown)}; it lists {', '.join(sorted(listed))}"
-        )
-    calendars = sorted({venue.calendar_of(listed[name]) for name in declared.instruments})
-    if len(calendars) > 1:
-        raise ConfigError(f"instruments: they trade on {', '.join(calendars)}; give each calendar a set of its own")
+    return load_folder(folder, SignalSet, objections)
 
 
 def _require_makeable(name: str, column: Column) -> None:

@@ -1,6 +1,6 @@
 """A portfolio as configuration declares it: what is held together, by which method it is weighed, and within what."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from tickline.errors import ConfigError
-from tickline.reference.loading import load_yaml
-from tickline.reference.models import Declared, Name, Symbol, Venue
+from tickline.reference.loading import load_folder, not_listed
+from tickline.reference.models import Declared, Name, Named, Symbol, Venue
 from tickline.sizing.allocation import FEWEST_ROWS, Method, require_suited
 
 Leverage = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
@@ -57,7 +57,7 @@ class Overlays(Declared):
     caps: Caps = Caps()
 
 
-class PortfolioSpec(Declared):
+class PortfolioSpec(Named):
     """Instruments of one venue and one calendar that are held together.
 
     At the regular close of each session they are weighed by the closes of bars of `timeframe` over the `lookback`
@@ -65,7 +65,6 @@ class PortfolioSpec(Declared):
     makes volatilities those of a year: 252 for equities, 365 for what never closes.
     """
 
-    name: Name
     description: str = ""
     owner: str = "team:research"
     venue: Name
@@ -101,49 +100,25 @@ class PortfolioSpec(Declared):
         return 1.0 if target is None else target.max_leverage
 
 
-def load_portfolios(folder: Path, venues: Mapping[str, Venue], taken: Container[str]) -> dict[str, PortfolioSpec]:
-    """Every `NAME.yaml` in a folder as a portfolio, sorted by name; none where there is no such folder.
+def load_portfolios(folder: Path, venues: Mapping[str, Venue]) -> dict[str, PortfolioSpec]:
+    """Every portfolio in a folder.
 
-    `taken` are names that others of the configuration bear. Raises ConfigError, listing the problems of all files: one
-    does not load, contradicts the venues, or its method does not suit its instruments.
+    Raises ConfigError as `load_folder` does, also where one contradicts the venues, or its method does not suit its
+    instruments.
     """
-    found: dict[str, PortfolioSpec] = {}
-    problems: list[str] = []
-    for path in sorted(folder.glob("*.yaml")) if folder.is_dir() else ():
+
+    def objections(spec: PortfolioSpec) -> Iterator[str]:
+        missing = list(not_listed(spec.instruments, spec.venue, venues))
+        yield from missing
+        calendars = venues[spec.venue].calendars_of(spec.instruments) if not missing else []
+        if len(calendars) > 1:
+            yield (
+                f"instruments: they trade on {', '.join(calendars)} and close at different times; "
+                "declare a portfolio for each calendar"
+            )
         try:
-            spec = load_yaml(path, PortfolioSpec)
-            _require_sound(path, spec, venues, taken)
-            found[spec.name] = spec
+            require_suited(spec.allocation, sorted(spec.instruments))
         except ConfigError as error:
-            problems.append(str(error) if str(error).startswith(str(path)) else f"{path}: {error}")
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return found
+            yield f"allocation: {error}"
 
-
-def _require_sound(path: Path, spec: PortfolioSpec, venues: Mapping[str, Venue], taken: Container[str]) -> None:
-    if path.name != f"{spec.name}.yaml":
-        raise ConfigError(
-            f"name: a portfolio's file is called after it (got {path.name!r}, expected '{spec.name}.yaml')"
-        )
-    if spec.name in venues or spec.name in taken:
-        raise ConfigError(f"name: {spec.name!r} is taken; partitions are told apart by these names, choose another")
-    if spec.venue not in venues:
-        raise ConfigError(f"venue: no venue {spec.venue!r} is declared; there are {', '.join(venues)}")
-    venue = venues[spec.venue]
-    listed = {instrument.name: venue.calendar_of(instrument) for instrument in venue.instruments}
-    unknown = [name for name in spec.instruments if name not in listed]
-    if unknown:
-        raise ConfigError(
-            f"instruments: {spec.venue} does not list {', '.join(unknown)}; it lists {', '.join(sorted(listed))}"
-        )
-    calendars = sorted({listed[name] for name in spec.instruments})
-    if len(calendars) > 1:
-        raise ConfigError(
-            f"instruments: they trade on {', '.join(calendars)} and close at different times; "
-            "declare a portfolio for each calendar"
-        )
-    try:
-        require_suited(spec.allocation, sorted(spec.instruments))
-    except ConfigError as error:
-        raise ConfigError(f"allocation: {error}") from error
+    return load_folder(folder, PortfolioSpec, objections)

@@ -21,6 +21,8 @@ from tickline.errors import BacktestError
 from tickline.lake.schemas import BARS, NS, SESSIONS
 from tickline.reference.models import Instrument, InstrumentKind, Venue, VenueKind
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 3, 6)
 MIDNIGHT = datetime(2026, 3, 6, tzinfo=UTC)
 SEEN = "tickline.signals.strategies.sma_trend"
@@ -133,7 +135,6 @@ def test_a_window_without_bars_says_so(child: Child, material: Material) -> None
         child.run(spec(SEEN), window(), empty)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "minutes", "match"),
     [

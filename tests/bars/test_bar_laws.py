@@ -20,6 +20,8 @@ from tickline.bars.timeframes import derive
 from tickline.lake.schemas import BARS, TIMEFRAMES
 from tickline.reference.sessions import windows
 
+pytestmark = pytest.mark.slow
+
 DAYS = [date(2026, 3, 5), date(2026, 3, 6), date(2026, 3, 9)]
 INTRADAY = [timeframe for timeframe, seconds in TIMEFRAMES.items() if seconds and timeframe != "1m"]
 END = 2**62

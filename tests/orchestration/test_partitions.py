@@ -16,6 +16,8 @@ from tickline.pipeline.graph import stages, venue_stages
 from tickline.pipeline.stage import Cadence, Stage
 from tickline.universe import Universe, load_universe
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "config"
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)
 # Moments of a running venue: mid-week in summer time; the hour in which a UTC day ends in winter, when New York's

@@ -16,6 +16,8 @@ from tickline.lake.keys import PartitionKey
 from tickline.lake.records import ObjectState, Verdict
 from tickline.workspace import Workspace
 
+pytestmark = pytest.mark.slow
+
 Tickline = Callable[..., Any]
 DAY = "2026-03-08"
 

@@ -8,6 +8,8 @@ import pytest
 
 from tickline.signals.complexity import hurst, hurst_dfa, hurst_rs, permutation_entropy
 
+pytestmark = pytest.mark.slow
+
 
 def _noise(h, steps, rng):
     """Fractional Gaussian noise of exponent h, exactly: the steps of fractional Brownian motion.

@@ -15,6 +15,8 @@ from tickline.signals.correlation import (
     correlation_size,
 )
 
+pytestmark = pytest.mark.slow
+
 N = 6
 
 

@@ -11,6 +11,8 @@ from tickline.errors import ConfigError
 from tickline.lake.schemas import NS
 from tickline.signals.regimes import Regime, Thresholds, regime_online, regime_size, regimes
 
+pytestmark = pytest.mark.slow
+
 SMALL = Thresholds(patterns=60, order=3, memory=128, every=8, entropy_enter=0.95, entropy_leave=0.97)
 
 

@@ -24,6 +24,8 @@ from tickline.sources.source import SourceObject
 from tickline.sources.synthetic import Synthetic, SyntheticMarkets
 from tickline.sources.synthetic.paths import activity, arrivals, brownian, generator, path
 
+pytestmark = pytest.mark.slow
+
 CONFIG = Path(__file__).parents[2] / "config"
 CALENDARS = load_calendars(CONFIG / "calendars.yaml")
 VENUES = load_venues(CONFIG / "venues", CALENDARS)

@@ -13,6 +13,8 @@ from tickline.ticks.canonical import NONE
 from tickline.ticks.carry import books_of, closing_books, closing_ids, ids_of
 from tickline.ticks.gaps import LastId
 
+pytestmark = pytest.mark.slow
+
 MS = 1_000_000
 DAY_MS = 86_400_000
 NEXT = date(2026, 3, 10)

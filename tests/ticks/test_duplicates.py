@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from tickline.lake.schemas import Feed
 
+pytestmark = pytest.mark.slow
+
 
 def test_an_id_seen_twice_is_a_copy_even_in_one_delivery(market) -> None:
     rows = [market.trade(1, trade_id="7"), market.trade(2, trade_id="7", price=100.01), market.trade(3, trade_id="8")]

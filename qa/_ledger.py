@@ -213,12 +213,13 @@ class Traded:
 
     def _crowded(self) -> npt.NDArray[np.int64]:
         share = self.venues["participation"]
-        room = np.floor(self.bars["volume"] / self.lot_size * share + 1e-9)
+        limited = np.isfinite(share)
+        room = np.floor(self.bars["volume"] / self.lot_size * np.where(limited, share, 0.0) + 1e-9)
         lots = np.where(self.is_call, 0, np.abs(self.fills["lots"]))
         rows = self.of * (int(self.fills["row"].max(initial=0)) + 1) + self.fills["row"]
         used = np.zeros(int(rows.max(initial=0)) + 1, np.int64)
         np.add.at(used, rows, lots)
-        return self.of[(share < 1) & (used[rows] > room)]
+        return self.of[limited & (used[rows] > room)]
 
     @cached_property
     def _walk(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -196,7 +196,7 @@ def venues_of(draws: np.random.Generator, count: int) -> Records:
     venues["at_close"] = draws.random(count) < 0.2
     venues["through"] = draws.random(count) < 0.3
     venues["order_latency"] = draws.choice([0, 0, 0, 1, STEP + 1], count)
-    venues["participation"] = draws.choice([1.0, 0.3], count)
+    venues["participation"] = draws.choice([np.inf, np.inf, 1.0, 0.3], count)
     costs = venues["costs"]
     costs["maker"] = draws.choice([0, -25_000, 100_003], (count, 1))
     costs["taker"] = draws.choice([0, 50_000, 777_777], (count, 1))

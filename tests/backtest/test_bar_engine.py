@@ -312,6 +312,12 @@ def test_what_was_triggered_and_did_not_trade_whole_trades_on_at_the_market(term
     assert played.fills == [(2, 3, terms["trigger"]), (3, 3, 100), (4, 1, 101)]
 
 
+@pytest.mark.parametrize(("share", "fills"), [(None, [(1, 25, 100)]), (1.0, [(1, 10, 100), (2, 10, 100), (3, 5, 100)])])
+def test_an_order_may_be_more_than_a_bars_volume_only_where_nothing_is_said_of_it(share, fills):
+    market = bars(FLAT, FLAT, FLAT, FLAT, volume=10)
+    assert play(market, submit(0, 25), assumed=Assumptions(participation=share)).fills == fills
+
+
 def test_orders_share_what_there_is_of_the_volume_oldest_first():
     market = bars(FLAT, FLAT, FLAT, volume=10)
     played = play(market, submit(0, 3, tag=1), submit(0, -4, tag=2), assumed=Assumptions(participation=0.5))
@@ -511,7 +517,7 @@ def _plays(draw):
 _assumed = st.builds(
     Assumptions,
     limit_fill=st.sampled_from(["touch", "through"]),
-    participation=st.sampled_from([1.0, 0.5]),
+    participation=st.sampled_from([None, 1.0, 0.5]),
     costs=st.builds(Costs, taker_bps=st.sampled_from([Decimal(0), Decimal(7)]), slippage_ticks=st.sampled_from([0, 1])),
     order_latency_ms=st.sampled_from([0.0, 0.0, 1.0]),
     short=st.booleans(),

@@ -388,6 +388,9 @@ def test_optimistic_assumptions_are_called_so() -> None:
     assert "optimistic" in told["Orders"]
     assert told["Fees"] == "Maker not given, taker not given of the value traded."
     assert told["Slippage"] == "None, which is optimistic."
+    assert "larger than a bar's volume, which is optimistic" in told["Volume"]
+    half = assumptions(Assumptions(participation=0.5), None, mode="bar")
+    assert half["Volume"] == "Orders may be as much as 50% of a bar's volume."
     costs = Costs(slippage_ticks=2, slippage_bps=Decimal("0.5"), taker_bps=Decimal(7))
     careful = Assumptions(costs=costs, queue="log", order_latency_ms=12.5)
     told = assumptions(careful, FeeSchedule(maker_bps=Decimal(-1), taker_bps=Decimal(10)), mode="tick")

@@ -57,16 +57,17 @@ class Assumptions(Declared):
     are those traded in. `fill_at`: an order sent on a bar trades at the next bar's open, or at that bar's close, which
     is optimistic: it was not known before. `limit_fill`: a resting limit trades when the price touches it, or only when
     it trades through.
-    `participation` is the most of a bar's volume our orders may be. `margin` is the share of a position's value the
-    account must hold; below `maintenance` of it everything is closed. `short` allows selling what is not held.
-    Latencies and `queue` are those of tick mode: there orders wait in the queue of their price.
+    `participation` is the most of a bar's volume our orders may be; without it they may be more than there was.
+    `margin` is the share of a position's value the account must hold; below `maintenance` of it everything is closed.
+    `short` allows selling what is not held. Latencies and `queue` are those of tick mode: there orders wait in the
+    queue of their price.
     """
 
     match_on: Literal["trades", "quotes"] = "trades"
     segments: tuple[Literal["pre", "regular", "post"], ...] = ("regular",)
     fill_at: Literal["next_open", "close"] = "next_open"
     limit_fill: Literal["touch", "through"] = "touch"
-    participation: Share = 1.0
+    participation: Share | None = None
     costs: Costs = Costs()
     margin: Share = 1.0
     maintenance: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
@@ -107,7 +108,7 @@ def venue_of(assumed: Assumptions, fees: Sequence[FeeSchedule]) -> Records:
         ("answer_latency", round(assumed.answer_latency_ms * 1_000_000)),
         ("queue", QueueModel[assumed.queue.upper()]),
         ("partial_fills", assumed.partial_fills),
-        ("participation", assumed.participation),
+        ("participation", np.inf if assumed.participation is None else assumed.participation),
     ):
         venue[name] = value
     for nth, schedule in enumerate(fees):

@@ -26,7 +26,7 @@ BAR = np.dtype(
 def give_room(seat: Seat, venue: Record, bar: Record) -> None:
     """Let orders have their share of a bar's volume."""
     room = np.inf
-    if venue.participation < 1.0:
+    if venue.participation < np.inf:
         traded = bar.volume / seat.desk.instruments[bar.instrument].lot_size
         room = np.floor(traded * venue.participation + 1e-9)
     seat.log.tally.room[bar.instrument] = room

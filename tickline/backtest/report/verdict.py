@@ -102,7 +102,9 @@ def _of_bars(assumed: Assumptions) -> dict[str, str]:
     return {
         "Orders": fill_at[assumed.fill_at],
         "Resting limits": limit_fill[assumed.limit_fill],
-        "Volume": f"Orders may be as much as {assumed.participation:.0%} of a bar's volume.",
+        "Volume": "Orders may be larger than a bar's volume, which is optimistic for large ones."
+        if assumed.participation is None
+        else f"Orders may be as much as {assumed.participation:.0%} of a bar's volume.",
     }
 
 

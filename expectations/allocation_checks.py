@@ -1,24 +1,17 @@
 """Judge what a portfolio's weights are: whole, within what the portfolio declares, and weighed by real closes."""
 
-import hashlib
-import inspect
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
 
-import orjson
 import polars as pl
 
-from expectations.checks import verdict
-from expectations.evaluate import Outcome, evaluate
-from expectations.profiles import PARTITION, differences
+from expectations.declared_checks import hash_by, judge
+from expectations.evaluate import Outcome
 from expectations.suites import Severity, Suite, of_partition
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
-from tickline.lake.schemas import ALLOCATIONS
 from tickline.sizing.portfolio import PortfolioSpec
 
 _NUMBERS = ("base_weight", "exposure", "weight", "volatility", "risk_share", "price", "notional", "size")
@@ -48,38 +41,20 @@ SUITE = Suite(
 
 def weighed_by(portfolios: Iterable[PortfolioSpec]) -> dict[tuple[str, str], str]:
     """By portfolio and dataset, the hash of what a partition is judged by now: the suite, and what is declared."""
-    by = [asdict(SUITE), inspect.getsource(sys.modules[__name__])]
+    by = sys.modules[__name__]
     return {
-        (spec.name, SUITE.dataset): hashlib.sha256(
-            orjson.dumps([*by, spec.instruments, spec.cap, spec.max_exposure], option=orjson.OPT_SORT_KEYS)
-        ).hexdigest()
+        (spec.name, SUITE.dataset): hash_by(SUITE, by, [spec.instruments, spec.cap, spec.max_exposure])
         for spec in portfolios
     }
 
 
 def judge_allocations(lake: Lake, spec: PortfolioSpec, published: Iterable[Publication]) -> dict[PartitionKey, Outcome]:
     """Judge a portfolio's partitions, and record the verdicts."""
-    judged = list(published)
-    if not judged:
-        return {}
-    found = evaluate(SUITE, pl.DataFrame([_profile(lake, spec, one) for one in judged]))
-    (suite_hash,) = weighed_by([spec]).values()
-    outcomes = {key: replace(outcome, suite_hash=suite_hash) for key, outcome in found.items()}
-    evaluated_at = datetime.now(UTC)
-    lake.catalog.record_verdicts(verdict(one.key, one.sha256, outcomes[one.key], evaluated_at) for one in judged)
-    return outcomes
+    hashes = weighed_by([spec])
+    return judge(lake, published, {SUITE.dataset: SUITE}, hashes, lambda _, weights: measures_of(spec, weights))
 
 
-def _profile(lake: Lake, spec: PortfolioSpec, publication: Publication) -> dict[str, Any]:
-    frame = lake.scan([publication]).collect()
-    drift = differences(frame.lazy(), ALLOCATIONS)
-    key = publication.key
-    whose = {"venue": key.venue, "period": key.period, "scope": PARTITION, "subject": None}
-    found = {} if drift else measures_of(spec, frame)
-    return whose | {"schema_differences": len(drift), "schema_drift": "; ".join(drift)} | found
-
-
-def measures_of(spec: PortfolioSpec, weights: pl.DataFrame) -> dict[str, float]:
+def measures_of(spec: PortfolioSpec, weights: pl.DataFrame) -> dict[str, float | None]:
     """What the suite bounds, of the rows of one session."""
     whole = pl.col("base_weight") * pl.col("exposure")
     worth = pl.col("size").cast(pl.Float64).abs() * pl.col("price")

@@ -1,27 +1,21 @@
 """Judge what backtests left: each run by its books, each strategy's summary by its gates."""
 
-import hashlib
-import inspect
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
 
-import orjson
 import polars as pl
 
 from expectations.allocation_checks import weighed_by
-from expectations.checks import judged_by, verdict
-from expectations.evaluate import Outcome, evaluate
-from expectations.profiles import PARTITION, differences
+from expectations.checks import judged_by
+from expectations.declared_checks import hash_by, judge
+from expectations.evaluate import Outcome
 from expectations.signal_checks import told_by
 from expectations.suites import Expectation, Severity, Suite, of_partition
 from tickline.backtest.spec import StrategySpec
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
-from tickline.lake.schemas import BACKTESTS
 from tickline.universe import Universe
 
 _MONEY = ("capital", "cash", "fees", "charges", "equity")
@@ -72,35 +66,17 @@ def suites_of(universe: Universe) -> dict[tuple[str, str], str]:
 
 def gated_by(strategies: Iterable[StrategySpec]) -> dict[tuple[str, str], str]:
     """By strategy and dataset, the hash of what a partition is judged by now: its suite, and the strategy's gates."""
-    measured_by = inspect.getsource(sys.modules[__name__])
+    by = sys.modules[__name__]
     return {
-        (spec.name, dataset): hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        (spec.name, dataset): hash_by(suite, by, spec.gates.model_dump(mode="json"))
         for spec in strategies
         for dataset, suite in SUITES.items()
-        for content in ([asdict(suite), measured_by, spec.gates.model_dump(mode="json")],)
     }
 
 
 def judge_backtests(lake: Lake, spec: StrategySpec, published: Iterable[Publication]) -> dict[PartitionKey, Outcome]:
     """Judge those of a strategy's partitions that have a suite, and record the verdicts."""
-    judged = [publication for publication in published if publication.key.dataset in SUITES]
-    hashes, evaluated_at = gated_by([spec]), datetime.now(UTC)
-    outcomes: dict[PartitionKey, Outcome] = {}
-    for dataset in sorted({publication.key.dataset for publication in judged}):
-        profiles = [_profile(lake, spec, one) for one in judged if one.key.dataset == dataset]
-        outcomes |= evaluate(SUITES[dataset], pl.DataFrame(profiles))
-    outcomes = {key: replace(outcome, suite_hash=hashes[spec.name, key.dataset]) for key, outcome in outcomes.items()}
-    lake.catalog.record_verdicts(verdict(one.key, one.sha256, outcomes[one.key], evaluated_at) for one in judged)
-    return outcomes
-
-
-def _profile(lake: Lake, spec: StrategySpec, publication: Publication) -> dict[str, Any]:
-    frame = lake.scan([publication]).collect()
-    key = publication.key
-    drift = differences(frame.lazy(), BACKTESTS[key.dataset])
-    whose = {"venue": key.venue, "period": key.period, "scope": PARTITION, "subject": None}
-    measured = {} if drift else _measures(spec, publication, frame)
-    return whose | {"schema_differences": len(drift), "schema_drift": "; ".join(drift)} | measured
+    return judge(lake, published, SUITES, gated_by([spec]), lambda of, frame: _measures(spec, of, frame))
 
 
 def _measures(spec: StrategySpec, publication: Publication, frame: pl.DataFrame) -> dict[str, float | None]:

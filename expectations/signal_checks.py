@@ -1,24 +1,18 @@
 """Judge what a signal set's sessions are: each bar's columns as declared, each once, each a number or not known yet."""
 
-import hashlib
-import inspect
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict, replace
-from datetime import UTC, date, datetime
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date
 
-import orjson
 import polars as pl
 
-from expectations.checks import verdict
-from expectations.evaluate import Outcome, evaluate
-from expectations.profiles import PARTITION, differences
+from expectations.declared_checks import hash_by, judge
+from expectations.evaluate import Outcome
 from expectations.suites import Severity, Suite, of_partition
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
-from tickline.lake.schemas import SIGNALS
 from tickline.signals.spec import KEYS, SignalSet
 
 SUITE = Suite(
@@ -36,38 +30,23 @@ SUITE = Suite(
 
 def told_by(sets: Iterable[SignalSet]) -> dict[tuple[str, str], str]:
     """By signal set and dataset, the hash of what a partition is judged by now: the suite, and what is declared."""
-    by = [asdict(SUITE), inspect.getsource(sys.modules[__name__])]
+    by = sys.modules[__name__]
     return {
-        (one.name, SUITE.dataset): hashlib.sha256(
-            orjson.dumps([*by, one.instruments, one.segments, list(one.columns)], option=orjson.OPT_SORT_KEYS)
-        ).hexdigest()
+        (one.name, SUITE.dataset): hash_by(SUITE, by, [one.instruments, one.segments, list(one.columns)])
         for one in sets
     }
 
 
 def judge_signals(lake: Lake, declared: SignalSet, published: Iterable[Publication]) -> dict[PartitionKey, Outcome]:
     """Judge a signal set's partitions, and record the verdicts."""
-    judged = list(published)
-    if not judged:
-        return {}
-    found = evaluate(SUITE, pl.DataFrame([_profile(lake, declared, one) for one in judged]))
-    (suite_hash,) = told_by([declared]).values()
-    outcomes = {key: replace(outcome, suite_hash=suite_hash) for key, outcome in found.items()}
-    evaluated_at = datetime.now(UTC)
-    lake.catalog.record_verdicts(verdict(one.key, one.sha256, outcomes[one.key], evaluated_at) for one in judged)
-    return outcomes
+
+    def measure(of: Publication, rows: pl.DataFrame) -> Mapping[str, float | None]:
+        return measures_of(declared, date.fromisoformat(of.key.period), rows)
+
+    return judge(lake, published, {SUITE.dataset: SUITE}, told_by([declared]), measure)
 
 
-def _profile(lake: Lake, declared: SignalSet, publication: Publication) -> dict[str, Any]:
-    frame = lake.scan([publication]).collect()
-    drift = differences(frame.lazy(), SIGNALS)
-    key = publication.key
-    whose = {"venue": key.venue, "period": key.period, "scope": PARTITION, "subject": None}
-    found = {} if drift else measures_of(declared, date.fromisoformat(key.period), frame)
-    return whose | {"schema_differences": len(drift), "schema_drift": "; ".join(drift)} | found
-
-
-def measures_of(declared: SignalSet, session: date, signals: pl.DataFrame) -> dict[str, float]:
+def measures_of(declared: SignalSet, session: date, signals: pl.DataFrame) -> dict[str, float | None]:
     """What the suite bounds, of the rows of one session."""
     names = list(declared.columns)
     own = (

@@ -13,6 +13,7 @@ import polars as pl
 
 from qa import _scripted
 from qa._scripted import MINUTE, START, TICK
+from tickline.backtest.bar_engine import Bars
 from tickline.backtest.ticks import CLOSES, LEVEL, TRADE, Tape
 from tickline.backtest.ticks import TICK as TICK_RECORD
 from tickline.lake.schemas import NS
@@ -104,14 +105,14 @@ def _longer(candles: Candles) -> Candles:
     return Candles(np.stack(prices, axis=1), candles.volume[:whole].reshape(-1, LONGER).sum(axis=1))
 
 
-def _bars(candles: Candles, instrument: int, every: int, stream: int) -> _scripted.Bars:
+def _bars(candles: Candles, instrument: int, every: int, stream: int) -> Bars:
     made = _scripted.bars(*candles.prices.tolist(), instrument=instrument, every=every, stream=stream)
     made.events["volume"] = made.bars["volume"] = candles.volume
     made.bars["ts_open"] += PAUSE
     return made
 
 
-def _framed(bars: _scripted.Bars) -> pl.DataFrame:
+def _framed(bars: Bars) -> pl.DataFrame:
     turnover = (pl.col("close") * pl.col("volume")).cast(pl.Decimal(38, 12))
     return _scripted.frame(bars, *NAMES).with_columns(turnover=turnover)
 

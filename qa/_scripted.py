@@ -101,13 +101,14 @@ def on_event(p: Script, memory: Floats, event: Record, desk: Record) -> None:
     for nth in range(p.plays.size):
         play = p.plays[nth]
         if play.on == on and play.at == at and desk.asked < MOST_INTENTS:
-            _play(desk, event, play)
+            ask_for(desk, event, play)
     if is_market:
         memory[BARS_SEEN] += 1
 
 
 @inlined
-def _play(desk: Record, event: Record, play: Record) -> None:
+def ask_for(desk: Record, event: Record, play: Record) -> None:
+    """Ask for one PLAY on an event."""
     if play.action == FAIL:
         play.tag //= play.lots
     intent = market(desk, play.instrument, play.lots)

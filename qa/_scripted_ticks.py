@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from qa._scripted import PLAY, START, UNIT, charges, grid
+from qa._scripted import PLAY, START, UNIT, ask_for, charges, grid
 from qa._scripted import cancel as cancel_at
 from qa._scripted import submit as submit_at
 from tickline.backtest.assumptions import Assumptions, venue_of
@@ -24,14 +24,10 @@ from tickline.reference.models import FeeSchedule
 from tickline.signals.desk import (
     EVENT,
     MOST_INTENTS,
-    NEVER,
-    Action,
     EventKind,
     Floats,
     Record,
     Records,
-    find,
-    market,
     open_desk,
 )
 from tickline.signals.strategy import Strategy, engine_for
@@ -74,26 +70,7 @@ def on_event(p: Script, memory: Floats, event: Record, desk: Record) -> None:
         at = memory[WAKES] if event.kind == EventKind.CLOCK else event.tag
         is_due = play.on == event.kind and play.at == at and desk.asked < MOST_INTENTS
         if is_due and (event.kind != EventKind.CLOCK or event.instrument == 0):
-            _play(desk, event, play)
-
-
-@inlined
-def _play(desk: Record, event: Record, play: Record) -> None:
-    intent = market(desk, play.instrument, play.lots)
-    intent.action = play.action
-    intent.kind = play.kind
-    intent.tif = play.tif
-    intent.flags = play.flags
-    intent.price = play.price
-    intent.trigger = play.trigger
-    if play.lasts != NEVER:
-        intent.expires = event.ts + play.lasts
-    intent.group = play.group
-    intent.grouping = play.grouping
-    intent.tag = play.tag
-    if play.action == Action.CANCEL:
-        nth = find(desk, play.instrument, play.target)
-        intent.order = desk.orders[nth].id if nth >= 0 else 0
+            ask_for(desk, event, play)
 
 
 @inlined

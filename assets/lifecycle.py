@@ -6,6 +6,7 @@ A run over a range does each period by itself: one that fails leaves the others 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import dagster as dg
 import structlog
@@ -13,7 +14,7 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.storage.tags import EXTERNALLY_MANAGED_ASSETS_TAG
 
-from assets.preview import metadata_of
+from assets.preview import Metadata, metadata_of
 from expectations.checks import judge_partitions, judged_by
 from expectations.evaluate import Outcome
 from orchestration.partitions import mapping, partitions_of
@@ -182,7 +183,7 @@ def _make(
 
 def _results(
     stage: Stage, lake: Lake, made: Made, outcomes: Mapping[PartitionKey, Outcome]
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult[Any]]:
     for publication in made.published.values():
         key = publication.key
         yield dg.MaterializeResult(
@@ -247,7 +248,7 @@ def _check_result(stage: Stage, key: PartitionKey, outcome: Outcome) -> dg.Asset
     )
 
 
-def _findings(outcome: Outcome) -> dict[str, object]:
+def _findings(outcome: Outcome) -> Metadata:
     failures = [result for result in outcome.results if not result.success]
     return {
         "suite": outcome.suite_hash[:16],

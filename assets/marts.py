@@ -16,7 +16,7 @@ import structlog
 import yaml
 
 from assets.lifecycle import DATA_VERSION_TAG, FILL_TAG, REPORTED, asset_key
-from assets.preview import markdown, number
+from assets.preview import Metadata, markdown, number
 from expectations.context import KPI_DATA_QUALITY
 from expectations.evaluate import Outcome
 from expectations.mart_checks import MART_SUITE, judge_mart_days
@@ -163,12 +163,12 @@ def _reported(
     )
 
 
-def _metadata(place: marts.Marts, days: Sequence[str]) -> dict[str, dict[str, dict[str, object]]]:
+def _metadata(place: marts.Marts, days: Sequence[str]) -> dict[str, dict[str, Metadata]]:
     """What a person sees of days of the marts, by model and day: rows, and of the daily quality a line a venue."""
     if not days:
         return {}
     span = [days[0], days[-1]]
-    found: dict[str, dict[str, dict[str, object]]] = {}
+    found: dict[str, dict[str, Metadata]] = {}
     with marts.connect(place) as warehouse:
         for model in models():
             counted = f"select cast(day as varchar), count(*) from {model} where day between ? and ? group by day"  # noqa: S608

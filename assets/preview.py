@@ -1,9 +1,12 @@
 """What a person sees of a partition in the UI: its size, hash and quality, and a small table or plot."""
 
 import base64
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import dagster as dg
 import polars as pl
+from dagster._core.definitions.metadata import RawMetadataValue
 
 from expectations.evaluate import Outcome
 from tickline.backtest.report.preview import picture, preview
@@ -12,15 +15,18 @@ from tickline.lake.records import Publication
 from tickline.lake.schemas import BARS, DATASETS
 from tickline.pipeline.evidence import evidence_behind
 
+Metadata: TypeAlias = dict[str, RawMetadataValue]
+"""What Dagster shows of something, by name."""
+
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _FULL = _BLOCKS[-1]
 _WIDTH = 32
 _MOST_ROWS = 12
 
 
-def metadata_of(lake: Lake, publication: Publication, outcome: Outcome | None) -> dict[str, object]:
+def metadata_of(lake: Lake, publication: Publication, outcome: Outcome | None) -> Metadata:
     """Metadata of one materialised partition."""
-    metadata: dict[str, object] = {
+    metadata: Metadata = {
         "dagster/row_count": publication.rows,
         "bytes": publication.bytes,
         "size": size(publication.bytes),
@@ -91,7 +97,7 @@ def _weights(weights: pl.DataFrame) -> str:
 
 def _bars(bars: pl.DataFrame) -> str:
     rows = [
-        (str(name), sparkline(group["close"].fill_null(group["bid_close"])), number(group["volume"].sum()))
+        (str(name), sparkline(group["close"].fill_null(group["bid_close"])), number(float(group["volume"].sum())))
         for (name,), group in bars.group_by("instrument", maintain_order=True)
     ]
     return markdown(("instrument", "close", "volume"), rows)
@@ -110,7 +116,7 @@ def size(count: int) -> str:
     return f"{count / 1000**power:.4g} {('bytes', 'kB', 'MB', 'GB', 'TB')[power]}"
 
 
-def markdown(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     """A table of the first dozen rows."""
     shown = [header, tuple("---" for _ in header), *(tuple(_escape(cell) for cell in row) for row in rows[:_MOST_ROWS])]
     more = [f"\n{len(rows) - _MOST_ROWS} more"] if len(rows) > _MOST_ROWS else []

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
@@ -27,7 +28,7 @@ def retention_assets(policy: RetentionPolicy) -> list[dg.AssetsDefinition]:
         description="Every object of the lake copied, read back by version and compared",
         pool="retention",
     )
-    def archive(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+    def archive(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         opened, store = lake.open(), open_archive(policy, Path(lake.home))
         due = due_for_archive(opened, store.name)
         return _each(context, due, lambda one: archive_object(opened, store, one))
@@ -41,7 +42,7 @@ def retention_assets(policy: RetentionPolicy) -> list[dg.AssetsDefinition]:
         description="What is past its time, removed after its copy was read back once more",
         pool="retention",
     )
-    def expiry(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult:
+    def expiry(context: dg.AssetExecutionContext, lake: LakeResource) -> dg.MaterializeResult[Any]:
         opened, store = lake.open(), open_archive(policy, Path(lake.home))
         due = due_for_expiry(opened, policy, store.name, datetime.now(UTC).date())
         return _each(context, due, lambda one: expire_object(opened, store, one))
@@ -51,7 +52,7 @@ def retention_assets(policy: RetentionPolicy) -> list[dg.AssetsDefinition]:
 
 def _each(
     context: dg.AssetExecutionContext, due: Sequence[Publication], action: Callable[[Publication], object]
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[Any]:
     failed: dict[str, str] = {}
     for publication in due:
         try:

@@ -54,7 +54,7 @@ def judge_allocations(lake: Lake, spec: PortfolioSpec, published: Iterable[Publi
     return judge(lake, published, {SUITE.dataset: SUITE}, hashes, lambda _, weights: measures_of(spec, weights))
 
 
-def measures_of(spec: PortfolioSpec, weights: pl.DataFrame) -> dict[str, float | None]:
+def measures_of(spec: PortfolioSpec, weights: pl.DataFrame) -> dict[str, float]:
     """What the suite bounds, of the rows of one session."""
     whole = pl.col("base_weight") * pl.col("exposure")
     worth = pl.col("size").cast(pl.Float64).abs() * pl.col("price")

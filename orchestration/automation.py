@@ -27,11 +27,9 @@ def follow_inputs() -> dg.AutomationCondition[dg.AssetKey]:
 
 
 def _policed(spec: dg.AssetSpec, running: set[str]) -> dg.AssetSpec:
-    changes: dict[str, object] = {}
     if spec.deps:
-        changes["automation_condition"] = follow_inputs()
+        spec = spec.replace_attributes(automation_condition=follow_inputs())
     if spec.tags.get("venue") in running and spec.group_name in _CURRENT_GROUPS:
-        changes["freshness_policy"] = dg.FreshnessPolicy.time_window(
-            fail_window=timedelta(hours=50), warn_window=timedelta(hours=26)
-        )
-    return spec.replace_attributes(**changes) if changes else spec
+        fresh = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=50), warn_window=timedelta(hours=26))
+        spec = spec.replace_attributes(freshness_policy=fresh)
+    return spec

@@ -1,11 +1,14 @@
 """What runs by the clock: yesterday's KPIs, and retention after them."""
 
 import dagster as dg
+from dagster._core.definitions.partitions.partitioned_schedule import UnresolvedPartitionedAssetScheduleDefinition
 
 from assets.marts import GROUP
 
 
-def schedules(partitions: dg.PartitionsDefinition) -> list[dg.ScheduleDefinition]:
+def schedules(
+    partitions: dg.PartitionsDefinition,
+) -> list[dg.ScheduleDefinition | UnresolvedPartitionedAssetScheduleDefinition]:
     """The daily schedules, in UTC; they start when somebody turns them on."""
     kpis = dg.define_asset_job(
         "daily_kpis",

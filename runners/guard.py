@@ -4,7 +4,6 @@ The stock webserver has no login and accepts mutations by GET, from any Origin a
 the operator's browser could launch a run. Loopback alone does not stop that; these rules do.
 """
 
-from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.responses import PlainTextResponse
@@ -46,7 +45,7 @@ def refusal(scope: Scope, hosts: frozenset[str]) -> str | None:
     return _bad_call(scope, headers)
 
 
-def _bad_call(scope: dict[str, Any], headers: dict[str, str]) -> str | None:
+def _bad_call(scope: Scope, headers: dict[str, str]) -> str | None:
     path = scope["path"]
     if path.startswith(_OUTSIDE_REPORTS):
         return "asset events are reported by runs, not over HTTP"

@@ -30,6 +30,7 @@ from tickline.kpi import marts
 if TYPE_CHECKING:
     from sqlmesh import Context
     from sqlmesh.core.context_diff import ContextDiff
+    from sqlmesh.core.snapshot import Snapshot
 
 PROJECT = Path(__file__).parent.parent / "dbt_project"
 _LABELS = {
@@ -177,24 +178,25 @@ def _changes(
         before, after = base.get(model), head.get(model)
         same_key = before is not None and after is not None and before.key == after.key and before.key
         rows = _rows(context, model, after.key) if same_key and after else None
-        changes.append(Change(model, categories[model], before and before.version, after and after.version, rows))
+        base_version, head_version = before.version if before else None, after.version if after else None
+        changes.append(Change(model, categories[model], base_version, head_version, rows))
     return changes
 
 
 def _categories(context: "Context", diff: "ContextDiff") -> Iterator[tuple[str, str]]:
-    for snapshot in diff.added:
-        if diff.snapshots[snapshot].is_model:
-            yield _name(snapshot.name), "added"
-    for snapshot in diff.removed_snapshots.values():
-        if snapshot.is_model:
-            yield _name(snapshot.name), "removed"
+    for added in diff.added:
+        if diff.snapshots[added].is_model:
+            yield _name(added.name), "added"
+    for removed in diff.removed_snapshots.values():
+        if removed.is_model:
+            yield _name(removed.name), "removed"
     modified = {name: pair for name, pair in diff.modified_snapshots.items() if pair[0].is_model}
     changed = {name for name, (new, old) in modified.items() if new.fingerprint.data_hash != old.fingerprint.data_hash}
-    breaking = {name for name in changed if modified[name][0].change_category.name == "BREAKING"}
+    breaking = {name for name in changed if _label(modified[name][0]) == "breaking"}
     for name, (new, _) in modified.items():
         upstream = set(context.dag.upstream(name))
         if name in changed:
-            yield _name(name), _LABELS[new.change_category.name]
+            yield _name(name), _label(new)
         elif upstream & breaking:
             # SQLMesh calls a model metadata-only where, besides, a parent merely gained a column.
             yield _name(name), "indirect breaking"
@@ -202,6 +204,12 @@ def _categories(context: "Context", diff: "ContextDiff") -> Iterator[tuple[str, 
             yield _name(name), "indirect non-breaking"
         else:
             yield _name(name), "metadata"
+
+
+def _label(snapshot: "Snapshot") -> str:
+    if snapshot.change_category is None:
+        raise ConfigError(f"SQLMesh gave no category to the change of {_name(snapshot.name)}")
+    return _LABELS[snapshot.change_category.name]
 
 
 def _rows(context: "Context", model: str, key: Iterable[str]) -> Rows | None:

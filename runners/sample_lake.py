@@ -44,7 +44,7 @@ def write(folder: Path) -> list[tuple[PartitionKey, str]]:
 
 
 def _day(venue: str, day: date) -> dict[PartitionKey, pl.DataFrame]:
-    found = {}
+    found: dict[PartitionKey, pl.DataFrame] = {}
     for feed in Feed:
         raw = _raw(venue, day, feed)
         refused = pl.col("rule").is_not_null()

@@ -42,14 +42,14 @@ def explain(
 def _tell_traced(traced: Traced, *, json: bool) -> None:
     if json:
         frames = {"clean": traced.clean, "raw": traced.raw}
-        ticks = {name: {key: frame.to_dicts() for key, frame in of.items()} for name, of in frames.items()}
-        as_json({"asked": traced.asked, "row": traced.row, **ticks, "sources": traced.sources})
+        plain = {name: {key: frame.to_dicts() for key, frame in of.items()} for name, of in frames.items()}
+        as_json({"asked": traced.asked, "row": traced.row, **plain, "sources": traced.sources})
         return
     table("The row", ("column", "value"), traced.asked.items())
     named = f"{traced.asked['input']} row {traced.asked['input_row']} of {traced.asked['input_period']}"
     table(f"follows from {named}", ("column", "value"), traced.row.items())
     for (clean, ticks), (raw, rows) in zip(traced.clean.items(), traced.raw.items(), strict=True):
-        span = f"{ticks['ts_event'].min()} to {ticks['ts_event'].max()}"
+        span = " to ".join(str(end) for end in (ticks["ts_event"].min(), ticks["ts_event"].max()))
         shown = rows.head(_SHOWN).drop("conditions", "exchange", "defect", strict=False)
         people.print(f"made of {ticks.height} ticks of {clean}, {span}", markup=False, highlight=False)
         table(f"which were these rows of {raw} (first {shown.height})", shown.columns, shown.iter_rows())

@@ -79,9 +79,9 @@ def _ranked(found: Sequence[Trial], asked: Search) -> list[dict[str, Any]]:
     another."""
     allowed = [one for one in found if one.refused is None]
     unbeaten = {one.id for one in front(found)}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for one in sorted(allowed, key=lambda one: (*(-value for value in one.score.values), one.id)):
-        scored = dict(zip(asked.objectives, one.score.values, strict=True))
+        scored: dict[str, float] = dict(zip(asked.objectives, one.score.values, strict=True))
         is_unbeaten = {"unbeaten": one.id in unbeaten} if len(scored) > 1 else {}
         rows.append({**one.parameters, **scored, "trades": one.score.trades, **is_unbeaten})
     return rows

@@ -15,6 +15,7 @@ import polars as pl
 from qa import _hostile
 from qa._attempts import Attempts
 from qa._bad_rows import DAY, VENUE, good_rows, reference_sessions, to_raw
+from tickline.backtest.spec import load_strategies
 from tickline.errors import ConfigError, FirewallError
 from tickline.lake.retention import RetentionPolicy
 from tickline.lake.schemas import Feed
@@ -23,6 +24,8 @@ from tickline.reference.documents import parse
 from tickline.reference.loading import load_layout, load_venues, load_yaml
 from tickline.reference.models import Venue
 from tickline.reference.sessions import sessions
+from tickline.signals.spec import load_signals
+from tickline.sizing.portfolio import load_portfolios
 from tickline.sources.opening import open_markets, open_source
 from tickline.ticks.conditions import Conditions, load_conditions
 from tickline.ticks.firewall import judge
@@ -89,10 +92,16 @@ def fuzz(rng: _hostile.Rng, count: int, folder: Path) -> Attempts:
 def _targets() -> list[Target]:
     calendars = load_calendars(CONFIG / "calendars.yaml") | load_calendars(CONFIG / "real" / "calendars.yaml")
     rules = load_rules(CONFIG / "rules.yaml")
-    # The first look at an exchange takes a second.
+    # The first look at an exchange takes a second, and so may the first use of a source or of the rules.
     declared = {each.exchange for each in calendars.values() if isinstance(each, ExchangeCalendar)}
     for exchange in sorted(declared | {"XLON"}):
         sessions(exchange, ExchangeCalendar(kind="exchange", exchange=exchange), FIRST, LAST)
+    venues = {**load_venues(CONFIG / "venues", calendars), **load_venues(CONFIG / "real" / "venues", calendars)}
+    for shipped in venues.values():
+        _open(shipped, calendars)
+    load_strategies(CONFIG / "strategies", venues)
+    for feed in ROWS:
+        _judge_feed(rules, VENUE, feed)
     documents = {path.name: _document(path) for path in CONFIG.glob("*.yaml")}
 
     def venue(path: Path) -> Target:
@@ -105,11 +114,27 @@ def _targets() -> list[Target]:
             weight=5,
         )
 
+    def upon(kind: str, load: Callable[[Path, Mapping[str, Venue]], Any]) -> list[Target]:
+        """What is declared upon the venues, a file each."""
+        return [
+            Target(
+                file=f"{kind}-{path.stem}/{path.name}",
+                document=lambda _rng, path=path: _document(path),
+                load=lambda path: load(path.parent, venues),
+                use=_use_nothing,
+                weight=8,
+            )
+            for path in sorted((CONFIG / kind).glob("*.yaml"))
+        ]
+
     def shared(file: str, load: Callable[[Path], Any], use: Use, *, weight: int) -> Target:
         return Target(file, lambda rng: _part_of(documents[file], rng), load, use, weight)
 
     return [
         *map(venue, sorted([*CONFIG.glob("venues/*.yaml"), *CONFIG.glob("real/venues/*.yaml")])),
+        *upon("signals", load_signals),
+        *upon("strategies", load_strategies),
+        *upon("portfolios", load_portfolios),
         shared("calendars.yaml", load_calendars, _use_calendars, weight=20),
         shared("rules.yaml", load_rules, _use_rules, weight=20),
         shared("conditions.yaml", load_conditions, _use_conditions, weight=10),
@@ -211,11 +236,15 @@ def _use_nothing(_loaded: Any, _rng: _hostile.Rng) -> None:
 
 
 def _use_venue(rules: RuleSet, calendars: Mapping[str, SessionCalendar], venue: Venue, rng: _hostile.Rng) -> None:
+    _open(venue, calendars)
+    _judge(rules, venue, rng)
+
+
+def _open(venue: Venue, calendars: Mapping[str, SessionCalendar]) -> None:
     for feed, spec in venue.feeds.items():
         open_source(spec, venue, feed, calendars=calendars)
     if venue.markets is not None:
         open_markets(venue.markets, venue, calendars=calendars)
-    _judge(rules, venue, rng)
 
 
 def _use_calendars(calendars: Mapping[str, SessionCalendar], _rng: _hostile.Rng) -> None:
@@ -229,11 +258,13 @@ def _use_rules(rules: RuleSet, rng: _hostile.Rng) -> None:
 
 def _judge(rules: RuleSet, venue: Venue, rng: _hostile.Rng) -> None:
     """One time in three, have the rules judge a few rows of a venue that is always open."""
-    if rng.random() > 1 / 3:
-        return
+    if rng.random() <= 1 / 3:
+        _judge_feed(rules, venue, rng.choice(list(ROWS)))
+
+
+def _judge_feed(rules: RuleSet, venue: Venue, feed: Feed) -> None:
     calendar = pl.DataFrame({"calendar": [*{venue.calendar_of(instrument) for instrument in venue.instruments}]})
     hours = reference_sessions().filter(pl.col("calendar") == "always").drop("calendar").join(calendar, how="cross")
-    feed = rng.choice(list(ROWS))
     judge(ROWS[feed], feed, venue, day=DAY, sessions=hours, rules=rules)
 
 

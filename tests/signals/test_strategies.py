@@ -196,6 +196,23 @@ def test_a_position_loses_at_its_stop_what_may_be_lost_and_no_more(distance, ris
     assert at_risk(0.5, 100.0, distance, risk) == share
 
 
+@pytest.mark.parametrize("module", ["", ".", "..", "..sma_trend", "a..b", "no/where", "tickline.nothing", "json"])
+def test_what_is_no_module_of_a_strategy_is_a_configuration_error(module):
+    with pytest.raises(ConfigError, match=r"no strategy|declares no STRATEGY"):
+        load_strategy(module)
+
+
+@pytest.mark.parametrize(
+    ("source", "what"), [("def (", "SyntaxError"), ("1 / 0", "ZeroDivisionError: division by zero")]
+)
+def test_a_module_that_cannot_be_imported_says_why(tmp_path, monkeypatch, source, what):
+    name = f"broken_{what.lower()[:4]}"
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ConfigError, match=rf"no strategy '{name}': {what}"):
+        load_strategy(name)
+
+
 def test_a_turn_first_closes_by_an_order_that_can_only_reduce():
     strategy = shipped("sma_trend")
     parameters = strategy.chosen({"fast": 1, "slow": 2, "share": 0.5})

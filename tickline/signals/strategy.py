@@ -82,12 +82,13 @@ class Strategy:
 def load_strategy(module: str) -> Strategy:
     """The `STRATEGY` of a module by its dotted path, such as `tickline.signals.strategies.sma_trend`.
 
-    Raises ConfigError where there is no such module or it declares none.
+    Raises ConfigError where there is no such module, it cannot be imported, or it declares none.
     """
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
-        raise ConfigError(f"no strategy {module!r}: {error}; give the dotted path of a module") from error
+    except Exception as error:  # a module may raise anything
+        why = f"{type(error).__name__}: {error}"
+        raise ConfigError(f"no strategy {module!r}: {why}; give the dotted path of a module that loads") from error
     strategy = getattr(found, "STRATEGY", None)
     if not isinstance(strategy, Strategy):
         raise ConfigError(f"{module} declares no STRATEGY (a tickline.signals.strategy.Strategy)")

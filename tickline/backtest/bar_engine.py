@@ -21,6 +21,7 @@ and impact, also beyond the bar's range.
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 from numba import njit
 
 from tickline.backtest.bar_matching import (
@@ -124,13 +125,14 @@ def build(on_event: Any) -> Callable[..., int]:  # noqa: PLR0915 - what is compi
         """Show the strategy bars of its only instrument, from a row on, while nothing happens before it sees them:
         most bars. The row after the last it was shown, on which it may have asked for something."""
         memory, bars, track = borrowed((memory, bars, track))
-        while row < bars.events.size:
-            still = still_until(desk, bars, row)
+        last = bars.events.size if due == NEVER else np.searchsorted(bars.events["ts"], due, side="right")
+        while row < last:
+            still = min(still_until(desk, bars, row), last)
             if row == still:
                 break
             while row < still:
                 event = bars.events[row]
-                if event.stream != 0 or event.ts > due:
+                if event.stream != 0:
                     return row
                 mark(desk, 0, bars.bars[row].mark)
                 show(desk, bars, row)

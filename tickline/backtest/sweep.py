@@ -20,6 +20,8 @@ from tickline.errors import BacktestError
 from tickline.signals.desk import EVENT, Ints, Record, Records
 from tickline.signals.strategy import Parameters, Strategy, engine_for, fresh_memory
 
+_BLOCK = 64
+
 ROWS_A_FILL = 4
 """A set that fills more often than once in so many bars is run again, with a log as large as it needs."""
 
@@ -138,15 +140,22 @@ class _Bench:
 def _deepest(equity: Ints, is_last: npt.NDArray[np.bool_], unit: float) -> float:
     """The largest fall from a peak, as a share of it, over the rows after which the time changes."""
     deepest, peak, lowest = 0.0, 0, 0
-    for row in range(equity.size):
-        value = equity[row]
-        if lowest <= value <= peak or not is_last[row]:
+    for first in range(0, equity.size, _BLOCK):
+        end = min(first + _BLOCK, equity.size)
+        low = high = equity[first]
+        for row in range(first, end):  # by vector instructions, which the loop below cannot be
+            low, high = min(low, equity[row]), max(high, equity[row])
+        if lowest <= low and high <= peak:
             continue
-        if value > peak:
-            deepest = max(deepest, _fall(peak, lowest, unit))
-            peak = lowest = value
-        else:
-            lowest = value
+        for row in range(first, end):
+            value = equity[row]
+            if lowest <= value <= peak or not is_last[row]:
+                continue
+            if value > peak:
+                deepest = max(deepest, _fall(peak, lowest, unit))
+                peak = lowest = value
+            else:
+                lowest = value
     return max(deepest, _fall(peak, lowest, unit))
 
 

@@ -18,6 +18,9 @@ from tickline.compiled import twin
 
 State: TypeAlias = npt.NDArray[np.float64]
 
+_RING = np.uint32(4)
+"""Where the ring of `sma` begins."""
+
 
 @register_jitable
 def sma_size(n: float) -> int:
@@ -34,16 +37,17 @@ def sma(state: State, x: float, n: float) -> float:
     """
     if np.isnan(x):
         return np.nan
-    at, is_full, total, lap = state[0], state[1], state[2], state[3]
-    slot = 4 + int(at)
-    total += x - state[slot]
-    lap += x
+    at = state[0]
+    slot = _RING + np.uint32(at)  # what has no sign is not looked at for being counted from the end
+    total = state[2] + (x - state[slot])
+    lap = state[3] + x
     state[slot] = x
     at += 1.0
     if at == n:
-        at, is_full, total, lap = 0.0, 1.0, lap, 0.0
-    state[0], state[1], state[2], state[3] = at, is_full, total, lap
-    return total / n if is_full else np.nan
+        at, total, lap = 0.0, lap, 0.0
+        state[1] = 1.0
+    state[0], state[2], state[3] = at, total, lap
+    return total / n if state[1] else np.nan
 
 
 @register_jitable

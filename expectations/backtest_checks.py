@@ -32,7 +32,7 @@ SUITES = {
         "backtest_run",
         (
             _AS_DECLARED,
-            of_partition("rows_short", "A window has one run, and it saw at least one bar or tick"),
+            of_partition("rows_short", "A window has a run, or one a piece, and each saw at least one bar or tick"),
             of_partition("not_conserved", "Capital and gains are cash, positions, fees and charges, to the unit"),
             of_partition("not_finite", "No sum of money is missing"),
         ),
@@ -76,15 +76,15 @@ def gated_by(strategies: Iterable[StrategySpec]) -> dict[tuple[str, str], str]:
 
 def judge_backtests(lake: Lake, spec: StrategySpec, published: Iterable[Publication]) -> dict[PartitionKey, Outcome]:
     """Judge those of a strategy's partitions that have a suite, and record the verdicts."""
-    return judge(lake, published, SUITES, gated_by([spec]), lambda of, frame: _measures(spec, of, frame))
+    return judge(lake, published, SUITES, gated_by([spec]), lambda of, frame: measures_of(spec, of, frame))
 
 
-def _measures(spec: StrategySpec, publication: Publication, frame: pl.DataFrame) -> dict[str, float | None]:
+def measures_of(spec: StrategySpec, publication: Publication, frame: pl.DataFrame) -> dict[str, float | None]:
+    """What the suite of a partition's dataset bounds, of its rows."""
     if publication.key.dataset == "backtest_run":
         missing = frame.select(pl.sum_horizontal(pl.col(_MONEY).is_null().sum())).item()
-        seen = frame["rows"].sum()
         return {
-            "rows_short": float(frame.height != 1 or seen < 1),
+            "rows_short": float(frame.is_empty() or (frame["rows"] < 1).any()),
             "not_conserved": float((~frame["conserved"]).sum()),
             "not_finite": float(missing),
         }

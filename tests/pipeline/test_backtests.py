@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from assets.preview import metadata_of
-from expectations.backtest_checks import gated_by, judge_backtests
+from expectations.backtest_checks import gated_by, judge_backtests, measures_of
 from tickline.backtest.stress import SCENARIOS
 from tickline.errors import BacktestError, ConfigError, GateClosed, LakeError
 from tickline.lake.keys import PartitionKey
@@ -245,6 +245,15 @@ def test_what_cannot_be_run_is_refused_when_the_configuration_is_loaded(
     write_spec(tmp_path / "config", **changes)
     with pytest.raises(ConfigError, match=match):
         load_universe(tmp_path / "config")
+
+
+def test_a_window_may_have_a_run_for_each_of_its_pieces_and_each_saw_something(here: Workspace) -> None:
+    spec, key = here.universe.strategies["trend"], PartitionKey("backtest_run", "trend", WINDOWS[0])
+    publication, run = here.lake.catalog.current(key), here.lake.read(key).collect()
+    assert publication is not None
+    blind = run.with_columns(rows=pl.lit(0, pl.Int64))
+    for frame, short in ((run, 0.0), (pl.concat([run, run]), 0.0), (pl.concat([run, blind]), 1.0), (run.clear(), 1.0)):
+        assert measures_of(spec, publication, frame)["rows_short"] == short
 
 
 def test_the_ui_shows_of_a_summary_its_curve_the_measures_and_each_window(here: Workspace) -> None:

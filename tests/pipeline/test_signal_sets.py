@@ -18,7 +18,7 @@ from tickline.backtest.walkforward import summarise
 from tickline.errors import ConfigError, LakeError
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import SIGNALS
-from tickline.pipeline.backtests import with_signals
+from tickline.pipeline.backtests import child, with_signals
 from tickline.pipeline.evidence import evidence_from, run_over, with_regimes
 from tickline.pipeline.graph import find
 from tickline.pipeline.plan import State, standings
@@ -70,6 +70,7 @@ def config(tmp_path: Path, drops: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     """The small universe with a signal set, and a strategy beside this file that reads it."""
     monkeypatch.syspath_prepend(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    child().close()  # one that another test started would not find the strategy
     monkeypatch.setenv("TICKLINE_REAL_DATA", str(drops))
     folder = tmp_path / "config"
     shutil.copytree(Path(__file__).parents[1] / "universe", folder)

@@ -13,7 +13,7 @@ from runners.commands.asked import First, Last
 from runners.commands.backtest import Set, TheStrategy, changed, days_of, short, strategy_of
 from tickline.backtest.folds import study_of, trust_in
 from tickline.backtest.montecarlo import Blocks, bootstrap, trade_returns
-from tickline.backtest.search import front
+from tickline.backtest.search import front, ranked
 from tickline.backtest.spec import Search, StrategySpec
 from tickline.backtest.stress import SCENARIOS
 from tickline.backtest.study import Method, Trial
@@ -77,10 +77,9 @@ def sweep(
 def _ranked(found: Sequence[Trial], asked: Search) -> list[dict[str, Any]]:
     """The trials that may be chosen, best first; of several objectives, which none beats in one without losing in
     another."""
-    allowed = [one for one in found if one.refused is None]
     unbeaten = {one.id for one in front(found)}
     rows: list[dict[str, Any]] = []
-    for one in sorted(allowed, key=lambda one: (*(-value for value in one.score.values), one.id)):
+    for one in ranked(found):
         scored: dict[str, float] = dict(zip(asked.objectives, one.score.values, strict=True))
         is_unbeaten = {"unbeaten": one.id in unbeaten} if len(scored) > 1 else {}
         rows.append({**one.parameters, **scored, "trades": one.score.trades, **is_unbeaten})

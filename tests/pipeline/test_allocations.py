@@ -1,7 +1,7 @@
 """Allocations as stages: decided at a session's close, causal, the same bytes again, stale only where they change."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -46,14 +46,9 @@ def write_spec(config: Path, spec: dict[str, Any] = SPEC, **changes: object) -> 
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def config(small_config: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small universe with two portfolios on it."""
-    folder = tmp_path_factory.mktemp("with_portfolios") / "config"
-    shutil.copytree(Path(__file__).parents[1] / "universe", folder)
-    shared = Path(__file__).parents[2] / "config"
-    layout = yaml.safe_load((folder / "tickline.yaml").read_text())
-    layout |= {part: str(shared / f"{part}.yaml") for part in ("rules", "conditions")}
-    (folder / "tickline.yaml").write_text(yaml.safe_dump(layout))
+    folder = small_config(tmp_path_factory.mktemp("with_portfolios"))
     (folder / "portfolios").mkdir()
     return folder
 

@@ -2,7 +2,7 @@
 
 import base64
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -48,14 +48,9 @@ def write_spec(config: Path, **changes: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def config(small_config: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small universe with a strategy on it."""
-    folder = tmp_path_factory.mktemp("with_strategy") / "config"
-    shutil.copytree(Path(__file__).parents[1] / "universe", folder)
-    shared = Path(__file__).parents[2] / "config"
-    layout = yaml.safe_load((folder / "tickline.yaml").read_text())
-    layout |= {part: str(shared / f"{part}.yaml") for part in ("rules", "conditions")}
-    (folder / "tickline.yaml").write_text(yaml.safe_dump(layout))
+    folder = small_config(tmp_path_factory.mktemp("with_strategy"))
     (folder / "strategies").mkdir()
     write_spec(folder)
     return folder

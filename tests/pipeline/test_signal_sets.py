@@ -66,18 +66,13 @@ def with_column(name: str, **column: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def config(tmp_path: Path, drops: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def config(small_config: Callable[[Path], Path], tmp_path: Path, drops: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The small universe with a signal set, and a strategy beside this file that reads it."""
     monkeypatch.syspath_prepend(Path(__file__).parent)
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     child().close()  # one that another test started would not find the strategy
     monkeypatch.setenv("TICKLINE_REAL_DATA", str(drops))
-    folder = tmp_path / "config"
-    shutil.copytree(Path(__file__).parents[1] / "universe", folder)
-    shared = Path(__file__).parents[2] / "config"
-    layout = yaml.safe_load((folder / "tickline.yaml").read_text())
-    layout |= {part: str(shared / f"{part}.yaml") for part in ("rules", "conditions")}
-    (folder / "tickline.yaml").write_text(yaml.safe_dump(layout))
+    folder = small_config(tmp_path)
     write(folder, "signals", SET)
     write(folder, "strategies", STRATEGY)
     return folder

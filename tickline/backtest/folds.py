@@ -46,10 +46,8 @@ def score_of(one: Swept, objectives: Sequence[Objective]) -> Score:
     if one.failure is not None:
         return Score(failure=one.failure)
     returns = piece_returns(one)
-    spread = float(returns.std(ddof=1)) if returns.size > 1 else 0.0
     found = {
-        # A trial that never traded has no ratio: it is scored zero, and refused for its trades.
-        Objective.SHARPE: float(returns.mean()) / spread if spread > 0 else 0.0,
+        Objective.SHARPE: _sharpe(returns),
         Objective.TOTAL_RETURN: one.final / one.capital - 1,
         Objective.MAX_DRAWDOWN: -one.max_drawdown,
     }
@@ -61,6 +59,12 @@ def score_of(one: Swept, objectives: Sequence[Objective]) -> Score:
     )
 
 
+def _sharpe(returns: Floats) -> float:
+    """The mean by the spread; 0 for a trial that never traded, which has no ratio and is refused for its trades."""
+    spread = float(returns.std(ddof=1)) if returns.size > 1 else 0.0
+    return float(returns.mean()) / spread if spread > 0 else 0.0
+
+
 def piece_returns(one: Swept) -> Floats:
     """A trial's returns over the pieces of its training window."""
     equity = np.concatenate([[one.capital], one.equity]).astype(np.float64)
@@ -69,7 +73,7 @@ def piece_returns(one: Swept) -> Floats:
 
 def luck_of(returns: Floats) -> tuple[float, float] | None:
     """How likely the best of some trials (pieces x trials) is good by luck: its deflated Sharpe ratio, and the
-    probability of overfitting by choosing it. None where no trial ever moved, or there is one."""
+    probability of overfitting by choosing it. None where no trial ever moved, or there are fewer than two."""
     try:
         return deflate(returns).deflated, backtest_overfitting(returns, blocks=PIECES // 2).probability
     except ConfigError:
@@ -88,7 +92,7 @@ def trust_in(trials: Sequence[Trial], *, groups: int, tested: int, embargo: int)
     names = ("deflated_sharpe", "pbo", "in_sample", "kfold", "cpcv_low", "cpcv_median", "cpcv_loss")
     told: dict[str, float | str | None] = dict.fromkeys(names) | {"unknown": None}
     returns = np.array([score.returns for score in ran]).T
-    luck = luck_of(returns) if len(ran) > 1 else None
+    luck = luck_of(returns)
     if luck is None:
         return told | {"unknown": f"{len(ran)} trials of {PIECES} pieces that moved: choosing needs two or more"}
     told |= dict(zip(names, luck, strict=False))
@@ -119,7 +123,7 @@ def folds_frame(
                 "trial_id": trial.id,
                 "parameters": orjson.dumps(dict(trial.parameters), option=orjson.OPT_SORT_KEYS).decode(),
                 "objective": None if failed else trial.score.values[0],
-                "sharpe": None if failed else score_of(one, (Objective.SHARPE,)).values[0],
+                "sharpe": None if failed else _sharpe(np.array(trial.score.returns)),
                 "total_return": None if failed else one.equity[-1] / one.capital - 1,
                 "max_drawdown": None if failed else one.max_drawdown,
                 "trades": trial.score.trades,

@@ -58,19 +58,25 @@ def search(
             return list(trials.values())
 
 
+def ranked(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials that may be chosen: those with the most of the first objective first, then of the next; of equal ones
+    the one with the lowest id."""
+    return sorted((trial for trial in trials if trial.refused is None), key=_order)
+
+
 def best(trials: Sequence[Trial]) -> Trial:
-    """The trial with the most of the first objective, then of the next; of equal ones the one with the lowest id.
+    """The first of those `ranked`.
 
     Raises BacktestError, saying why each kind was refused, where none may be chosen.
     """
-    allowed = [trial for trial in trials if trial.refused is None]
+    allowed = ranked(trials)
     if not allowed:
         reasons = sorted({trial.refused for trial in trials if trial.refused is not None})
         raise BacktestError(
             f"none of {len(trials)} trials may be chosen: {'; '.join(reasons[:3])}{' ...' if reasons[3:] else ''}. "
             "Widen the space, lengthen the window or lower min_trades"
         )
-    return min(allowed, key=_order)
+    return allowed[0]
 
 
 def chosen(trials: Sequence[Trial]) -> Parameters | None:
@@ -86,7 +92,7 @@ def chosen(trials: Sequence[Trial]) -> Parameters | None:
 
 def front(trials: Sequence[Trial]) -> list[Trial]:
     """The trials no other beats in one objective without being worse in another, best first; none of the refused."""
-    allowed = sorted((trial for trial in trials if trial.refused is None), key=_order)
+    allowed = ranked(trials)
     values = np.array([trial.score.values for trial in allowed], np.float64)
     return [trial for trial, own in zip(allowed, values, strict=True) if not _dominated(own, values)]
 

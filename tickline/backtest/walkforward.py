@@ -158,10 +158,8 @@ def _doubts(windows: Sequence[Mapping[str, pl.DataFrame]]) -> dict[str, float | 
     deflated, overfitted = [], []
     tables = [table for window in windows for table in window["backtest_folds"].partition_by("fold")]
     for table in tables:
-        folds = table.filter(pl.col("returns").list.len() == PIECES)
-        if folds.height < 2:
-            continue
-        luck = luck_of(np.array(folds["returns"].to_list()).T)
+        returns = table.filter(pl.col("returns").list.len() == PIECES)["returns"]
+        luck = luck_of(np.array(returns.to_list()).T)
         if luck is not None:
             deflated.append(luck[0])
             overfitted.append(luck[1])

@@ -27,7 +27,7 @@ from tickline.kpi.freshness import PROJECT, day_inputs, inputs_now, project_sha2
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import ObjectState
-from tickline.lake.schemas import DATASETS
+from tickline.lake.schemas import Feed
 from tickline.pipeline.graph import utc_days
 from tickline.pipeline.stage import Cadence, Stage
 
@@ -97,7 +97,7 @@ def upstream(model: str) -> tuple[set[str], set[str]]:
         if source:
             datasets.add(source)
         elif feeds:
-            datasets |= {dataset for dataset in DATASETS if dataset.startswith(f"{feeds}_")} - {"raw_markets"}
+            datasets |= {f"{feeds}_{feed}" for feed in Feed}
         elif ref in models():
             read_models.add(ref)
         else:

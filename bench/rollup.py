@@ -24,7 +24,8 @@ from polars.testing import assert_frame_equal
 
 from tickline.bars.rollup import append, rollup
 from tickline.lake import parquet
-from tickline.lake.schemas import BARS, CLEAN, NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS, CLEAN, Feed
 from tickline.reference.sessions import windows
 
 ROWS, SMALL_ROWS = 20_000_000, 2_000_000

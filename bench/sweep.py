@@ -27,7 +27,7 @@ from tickline.backtest.assumptions import Assumptions, Costs
 from tickline.backtest.bars import charges_of, listed, prepare
 from tickline.backtest.run import Account
 from tickline.backtest.sweep import Swept, sweep
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.reference.models import FeeSchedule, Instrument, InstrumentKind
 from tickline.signals.strategy import load_strategy
 

@@ -16,7 +16,8 @@ from expectations.suites import SUITES
 from tickline.lake.keys import WHOLE, PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication, Verdict
-from tickline.lake.schemas import INSTRUMENTS, SESSIONS, Schema
+from tickline.lake.schema import Schema
+from tickline.lake.schemas import INSTRUMENTS, SESSIONS
 from tickline.reference.models import Venue
 
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tickline.lake.keys import PartitionKey
-from tickline.lake.schemas import BACKTESTS, CARRIED, DATASETS, INSTRUMENTS, SESSIONS, Schema
+from tickline.lake.schema import Schema
+from tickline.lake.schemas import BACKTESTS, CARRIED, DATASETS, INSTRUMENTS, SESSIONS
 
 KPI_DATA_QUALITY = "kpi_data_quality_daily"
 _UNJUDGED = ("allocations", "signals")

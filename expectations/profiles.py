@@ -40,7 +40,7 @@ from expectations import measures as measures_module
 from expectations import predicates
 from expectations.context import JUDGED, Context, Partition
 from expectations.measures import Measures, measures
-from tickline.lake.schemas import NS, Schema
+from tickline.lake.schema import NS, Schema
 from tickline.reference import sessions as sessions_module
 
 PARTITION, SUBJECT = "partition", "subject"

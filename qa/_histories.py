@@ -16,7 +16,7 @@ from qa._scripted import MINUTE, START, TICK
 from tickline.backtest.bar_engine import Bars
 from tickline.backtest.ticks import CLOSES, LEVEL, TRADE, Tape
 from tickline.backtest.ticks import TICK as TICK_RECORD
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 
 NAMES = ("A", "B")
 LONGER = 15

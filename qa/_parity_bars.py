@@ -31,7 +31,7 @@ from tickline.backtest.bars import Prepared, listed, prepare
 from tickline.backtest.results import round_trips
 from tickline.backtest.run import Account, Ran, run_bars
 from tickline.compiled import inlined
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.reference.models import FeeSchedule, Instrument, InstrumentKind
 from tickline.signals.desk import EventKind, Flag, Floats, Grouping, Record, cancel_all, market, stop, take_profit
 from tickline.signals.strategies import donchian_breakout, mean_reversion, sma_trend

@@ -18,7 +18,8 @@ from tickline.backtest.bar_engine import Bars, Charges, Place, build
 from tickline.backtest.bar_matching import BAR
 from tickline.backtest.matching import Log, Seat, new_log
 from tickline.compiled import inlined
-from tickline.lake.schemas import BARS, NS, SESSIONS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS, SESSIONS
 from tickline.reference.models import FeeSchedule, Instrument, InstrumentKind
 from tickline.signals.desk import (
     EVENT,

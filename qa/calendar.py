@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 from pydantic import TypeAdapter
 
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.reference.calendars import SessionCalendar, load_calendars
 from tickline.reference.sessions import sessions, windows
 

@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from tickline.bars.rollup import rollup
-from tickline.lake.schemas import NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import Feed
 from tickline.pipeline.raw import read_day
 from tickline.reference.instruments import instruments_frame
 from tickline.reference.loading import VARIABLES

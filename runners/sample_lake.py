@@ -10,7 +10,8 @@ from pathlib import Path
 import polars as pl
 
 from tickline.lake.keys import PartitionKey
-from tickline.lake.schemas import BARS, CLEAN, GAPS, INSTRUMENTS, NS, QUARANTINE, RAW, SESSIONS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS, CLEAN, GAPS, INSTRUMENTS, QUARANTINE, RAW, SESSIONS, Feed
 
 FIRST = date(2026, 3, 6)
 DAYS = tuple(FIRST + timedelta(days=number) for number in range(3))

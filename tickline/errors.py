@@ -43,3 +43,11 @@ class OrderError(TicklineError):
 
 class BacktestError(TicklineError):
     """A backtest could not be run: too little data, a window without sessions, or a strategy that failed."""
+
+
+class MarketError(TicklineError):
+    """A prediction market, a mapping between two, or what is said of one, is not what it must be."""
+
+
+class LaneError(TicklineError):
+    """A basket, an opportunity or a paper position is not what it must be."""

@@ -7,6 +7,8 @@ from pathlib import Path
 from tickline.backtest.spec import StrategySpec, load_strategies
 from tickline.errors import ConfigError
 from tickline.lake.retention import RetentionPolicy
+from tickline.lanes.spec import LaneSpec, load_lanes
+from tickline.markets.spec import MappingSpec, decisions_path, load_mappings
 from tickline.reference.calendars import SessionCalendar, load_calendars
 from tickline.reference.loading import Layout, load_layout, load_venues, load_yaml
 from tickline.reference.models import Venue
@@ -28,6 +30,10 @@ class Universe:
     signals: dict[str, SignalSet]
     strategies: dict[str, StrategySpec]
     portfolios: dict[str, PortfolioSpec]
+    mappings: dict[str, MappingSpec]
+    decisions: dict[str, Path]
+    """The file of what people decided about the pairs of each mapping."""
+    lanes: dict[str, LaneSpec]
 
 
 def load_universe(folder: Path) -> Universe:
@@ -38,6 +44,7 @@ def load_universe(folder: Path) -> Universe:
     layout = load_layout(folder)
     calendars = load_calendars(layout.calendars)
     venues = load_venues(layout.venues, calendars)
+    mappings = load_mappings(layout.mappings, venues)
     universe = Universe(
         venues=venues,
         calendars=calendars,
@@ -47,6 +54,9 @@ def load_universe(folder: Path) -> Universe:
         signals=load_signals(layout.signals, venues),
         strategies=load_strategies(layout.strategies, venues),
         portfolios=load_portfolios(layout.portfolios, venues),
+        mappings=mappings,
+        decisions={name: decisions_path(layout.mappings, name) for name in mappings},
+        lanes=load_lanes(layout.lanes, venues, mappings),
     )
     problems = list(_names_taken(layout, universe))
     problems += [
@@ -67,7 +77,7 @@ def load_universe(folder: Path) -> Universe:
 def _names_taken(layout: Layout, universe: Universe) -> Iterator[str]:
     """Which names are used twice, by the file of the second."""
     taken: dict[str, Path] = {}
-    for part in ("venues", "signals", "strategies", "portfolios"):
+    for part in ("venues", "signals", "strategies", "portfolios", "mappings", "lanes"):
         for name in getattr(universe, part):
             path = getattr(layout, part) / f"{name}.yaml"
             if name in taken:

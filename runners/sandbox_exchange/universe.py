@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 
 TRADES = {
     "instrument": pl.String(),

@@ -13,7 +13,8 @@ import pytest
 from tickline.backtest.assumptions import Assumptions, Costs
 from tickline.backtest.report.evidence import Evidence
 from tickline.kpi.performance import measure
-from tickline.lake.schemas import BACKTESTS, BARS, NS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BACKTESTS, BARS
 from tickline.reference.models import FeeSchedule
 
 START = datetime(2025, 1, 1, tzinfo=UTC)

@@ -11,7 +11,8 @@ from qa._scripted import MINUTE, START, bars, frame, instrument, sessions
 from tickline.backtest.assumptions import Assumptions, Costs
 from tickline.backtest.bars import charges_of, listed, prepare
 from tickline.errors import BacktestError
-from tickline.lake.schemas import NS, SESSIONS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import SESSIONS
 from tickline.reference.models import FeeSchedule
 
 FLAT = (100, 100, 100, 100)

@@ -18,7 +18,8 @@ from tickline.backtest.spec import StrategySpec
 from tickline.backtest.walkforward import run_window
 from tickline.backtest.window import Material, Window
 from tickline.errors import BacktestError
-from tickline.lake.schemas import BARS, NS, SESSIONS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS, SESSIONS
 from tickline.reference.models import Instrument, InstrumentKind, Venue, VenueKind
 
 pytestmark = pytest.mark.slow

@@ -32,7 +32,8 @@ from tickline.backtest.report.preview import picture, preview
 from tickline.backtest.report.thinning import thin, thin_bars
 from tickline.backtest.report.verdict import Tone, assumptions, verdict
 from tickline.errors import BacktestError
-from tickline.lake.schemas import BACKTESTS, NS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BACKTESTS
 from tickline.reference.models import FeeSchedule
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror="alert('2')">&amp;=cmd|' /C calc'!A0"""

@@ -10,7 +10,8 @@ import pytest
 from tickline.backtest.spec import StrategySpec
 from tickline.backtest.tick_window import run_tick_window
 from tickline.backtest.window import Material, Window, account_of
-from tickline.lake.schemas import CLEAN, CLOSING, NS, SESSIONS, Feed, Schema
+from tickline.lake.schema import NS, Schema
+from tickline.lake.schemas import CLEAN, CLOSING, SESSIONS, Feed
 from tickline.reference.models import Instrument, InstrumentKind, Venue, VenueKind
 
 DAY = date(2026, 3, 6)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tickline.backtest.book import clear, open_books, put
 from tickline.backtest.ticks import CLEARS, CLOSES, LEVEL, OPENING, TRADE, Frames, origins, tape_of
 from tickline.errors import ConfigError
-from tickline.lake.schemas import CLEAN, CLOSING, NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import CLEAN, CLOSING, Feed
 from tickline.signals.desk import INSTRUMENT
 
 MS = 1_000_000

@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 from tickline.bars import kernels
 from tickline.bars.rollup import append, rollup
 from tickline.errors import ConfigError
-from tickline.lake.schemas import BARS, CLEAN, NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS, CLEAN, Feed
 from tickline.reference.sessions import windows
 from tickline.ticks.conditions import BITS
 

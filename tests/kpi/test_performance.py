@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tickline.errors import ConfigError
 from tickline.kpi.performance import Performance, drawdown, measure, rolling_sharpe, sessions_per_year
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DAY_NS = 86_400_000_000_000

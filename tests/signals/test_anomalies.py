@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.signals.anomalies import Limits, anomalies, robust_score
 
 LIMITS = Limits(window=20, sessions=5, limit=6.0)

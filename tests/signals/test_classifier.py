@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from tickline.errors import ConfigError, Corrupt
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.signals import classifier
 from tickline.signals.classifier import Learner, Training, load, predict, save, serve, train
 

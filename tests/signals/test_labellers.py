@@ -6,7 +6,8 @@ from functools import cache
 import numpy as np
 import polars as pl
 
-from tickline.lake.schemas import BARS, NS, SESSIONS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS, SESSIONS
 from tickline.signals.anomalies import Limits, anomalies
 from tickline.signals.features import FeatureSpec, compute
 from tickline.signals.spec import SignalSet, signals

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.signals.regimes import Regime, Thresholds, regime_online, regime_size, regimes
 
 pytestmark = pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.signals.volatility_regimes import (
     VolatilityChain,
     filtered,

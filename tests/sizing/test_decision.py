@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickline.errors import BacktestError
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.sizing.decision import decide
 from tickline.sizing.portfolio import PortfolioSpec
 

@@ -11,7 +11,8 @@ from tickline.backtest.bars import LINEAGE, Listed
 from tickline.backtest.matching import Log
 from tickline.compiled import kernel
 from tickline.execution.orders import Refusal, Status
-from tickline.lake.schemas import BACKTEST_EQUITY, BACKTEST_FILLS, BACKTEST_ORDERS, BACKTEST_TRADES, NS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BACKTEST_EQUITY, BACKTEST_FILLS, BACKTEST_ORDERS, BACKTEST_TRADES
 from tickline.signals.desk import NEVER, Flag, Ints, Kind, Records, TimeInForce
 
 ROUND_TRIP = np.dtype([(name, np.int64) for name in ("instrument", "lots", "entry", "exit", "fees")])

@@ -24,7 +24,8 @@ from tickline.backtest.tick_engine import sample_times
 from tickline.backtest.ticks import Frames, Tape, origins, tape_of
 from tickline.backtest.window import Material, Window
 from tickline.errors import BacktestError
-from tickline.lake.schemas import BACKTEST_FOLDS, CLOSING, NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BACKTEST_FOLDS, CLOSING, Feed
 from tickline.signals.desk import Records
 from tickline.signals.strategy import Parameters
 

@@ -14,7 +14,8 @@ from tickline.bars import kernels
 from tickline.bars.grid import LARGEST
 from tickline.bars.kernels import Ints, Records, Words
 from tickline.errors import ConfigError
-from tickline.lake.schemas import BARS, NS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS
 
 _OF_WINDOW = ("session_date", "segment", "ts_open", "ts_close")
 _SHARED = tuple(name for name in BARS.columns if name in (kernels.BAR.names or ()))

@@ -6,7 +6,8 @@ to which ticks are known to be complete.
 
 import polars as pl
 
-from tickline.lake.schemas import BARS, NS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BARS
 
 _WINDOW = ("instrument", "session_date", "segment", "ts_open", "ts_close")
 _SIDES = (

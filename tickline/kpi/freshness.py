@@ -13,6 +13,7 @@ from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.lineage import Lineage, walk
 from tickline.lake.records import Publication
+from tickline.lake.schemas import Feed
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 """The SQL models, macros and tests."""
@@ -20,8 +21,8 @@ PROJECT = Path(__file__).parents[2] / "dbt_project"
 MODELS = frozenset(path.stem for path in (PROJECT / "models" / "kpi").glob("*.sql"))
 """The marts."""
 
-MART_INPUTS = ("raw_", "clean_", "quarantine_", "gaps_")
-"""Datasets by UTC day the marts read, by prefix; with bars_1m by session date, and each venue's reference."""
+MART_INPUTS = frozenset(f"{stage}_{feed}" for stage in ("raw", "clean", "quarantine", "gaps") for feed in Feed)
+"""Datasets by UTC day the marts read; with bars_1m by session date, and each venue's reference."""
 
 
 def day_inputs(lake: Lake, days: Iterable[str]) -> dict[str, list[Publication]]:
@@ -29,7 +30,7 @@ def day_inputs(lake: Lake, days: Iterable[str]) -> dict[str, list[Publication]]:
     wanted = set(days)
     found: dict[str, list[Publication]] = {day: [] for day in sorted(wanted)}
     for key, publication in lake.catalog.everything().items():
-        if key.period in wanted and (key.dataset == "bars_1m" or key.dataset.startswith(MART_INPUTS)):
+        if key.period in wanted and (key.dataset == "bars_1m" or key.dataset in MART_INPUTS):
             found[key.period].append(publication)
         elif key.dataset == "instruments":
             for of_day in found.values():

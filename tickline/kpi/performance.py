@@ -14,7 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]

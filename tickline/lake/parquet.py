@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from tickline.errors import LakeError
-from tickline.lake.schemas import Schema
+from tickline.lake.schema import Schema
 
 ROW_GROUP = 1 << 20
 _DELTA = (pl.Datetime, pl.Date, pl.Int64, pl.Int32, pl.UInt32)

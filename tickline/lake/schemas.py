@@ -4,12 +4,13 @@ Times are UTC in nanoseconds. Prices and sizes are Float64 and lie on the instru
 clean. A dataset's version is bumped whenever its columns change meaning; readers refuse a newer one.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 import polars as pl
 
-NS = pl.Datetime("ns", "UTC")
+from tickline.lake.lane_schemas import LANES
+from tickline.lake.market_schemas import MAPPINGS, MARKET_STAGE
+from tickline.lake.schema import MONEY, NS, Schema
 
 
 class Feed(StrEnum):
@@ -18,19 +19,6 @@ class Feed(StrEnum):
     TRADES = "trades"
     QUOTES = "quotes"
     BOOK = "book"
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """A dataset's columns in order, and the columns its rows are sorted by."""
-
-    columns: dict[str, pl.DataType]
-    sort: tuple[str, ...]
-    version: int = 1
-
-    def empty(self) -> pl.DataFrame:
-        """A frame of no rows with exactly these columns."""
-        return pl.DataFrame(schema=self.columns)
 
 
 # `seq` is the source's own order: the venue's sequence or numeric trade id where it has one, else the row's
@@ -206,9 +194,8 @@ MARKETS = Schema(
     ("instrument", "ts_recv"),
 )
 
-# Money and sizes of orders and fills are exact. `input`, `input_period` and `input_row` name the row of the partition
-# that a fill follows from: a bar, or a tick whose clean row names its raw one.
-_MONEY = pl.Decimal(38, 12)
+# `input`, `input_period` and `input_row` name the row of the partition that a fill follows from: a bar, or a tick whose
+# clean row names its raw one.
 BACKTEST_RUN = Schema(
     {
         "strategy": pl.String(),
@@ -222,11 +209,11 @@ BACKTEST_RUN = Schema(
         "orders": pl.Int64(),
         "refused": pl.Int64(),
         "fills": pl.Int64(),
-        "capital": _MONEY,
-        "cash": _MONEY,
-        "fees": _MONEY,
-        "charges": _MONEY,  # funding and borrowing
-        "equity": _MONEY,
+        "capital": MONEY,
+        "cash": MONEY,
+        "fees": MONEY,
+        "charges": MONEY,  # funding and borrowing
+        "equity": MONEY,
         "conserved": pl.Boolean(),  # capital + realised = cash + cost of positions + fees + charges, to the unit
     },
     ("strategy",),
@@ -239,10 +226,10 @@ BACKTEST_ORDERS = Schema(
         "side": pl.String(),
         "kind": pl.String(),
         "tif": pl.String(),
-        "size": _MONEY,
-        "filled": _MONEY,
-        "price": _MONEY,
-        "trigger": _MONEY,
+        "size": MONEY,
+        "filled": MONEY,
+        "price": MONEY,
+        "trigger": MONEY,
         "post_only": pl.Boolean(),
         "reduce_only": pl.Boolean(),
         "group": pl.Int64(),
@@ -259,9 +246,9 @@ BACKTEST_FILLS = Schema(
         "instrument": pl.String(),
         "session_date": pl.Date(),
         "side": pl.String(),  # buy or sell
-        "price": _MONEY,
-        "size": _MONEY,
-        "fee": _MONEY,
+        "price": MONEY,
+        "size": MONEY,
+        "fee": MONEY,
         "is_maker": pl.Boolean(),
         "tag": pl.Int64(),
         "input": pl.String(),
@@ -363,8 +350,8 @@ ALLOCATIONS = Schema(
         "volatility": pl.Float64(),  # of the instrument, a year
         "risk_share": pl.Float64(),  # of the variance of the method's weights; they add up to 1
         "price": pl.Float64(),  # its last close
-        "notional": _MONEY,  # weight x capital
-        "size": _MONEY,  # whole lots that buys at `price`
+        "notional": MONEY,  # weight x capital
+        "size": MONEY,  # whole lots that buys at `price`
         "closes": pl.Int64(),  # of its own over the lookback
         "returns": pl.Int64(),  # it was weighed by
         "input": pl.String(),  # the bar of `price`
@@ -411,5 +398,8 @@ DATASETS: dict[str, Schema] = (
     | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS, "signals": SIGNALS}
     | BACKTESTS
     | {"allocations": ALLOCATIONS}
+    | MARKET_STAGE
+    | MAPPINGS
+    | LANES
 )
 """Every dataset of the lake by name."""

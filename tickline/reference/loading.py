@@ -37,6 +37,8 @@ class Layout(Declared):
     signals: Path = Path("signals")
     strategies: Path = Path("strategies")
     portfolios: Path = Path("portfolios")
+    mappings: Path = Path("mappings")
+    lanes: Path = Path("lanes")
 
 
 def load_yaml(path: Path, model: type[M]) -> M:

@@ -29,6 +29,9 @@ GridStep = Annotated[Decimal, Field(ge=Decimal("1e-12"), le=Decimal("1e12"), all
 FiniteDecimal = Annotated[Decimal, Field(allow_inf_nan=False)]
 FiniteFloat = Annotated[float, Field(allow_inf_nan=False)]
 
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e10"), allow_inf_nan=False)]
+
 Parameters = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], FiniteFloat]
 """Numbers the firewall's rules take, by name; an instrument's override its venue's."""
 

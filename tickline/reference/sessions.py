@@ -6,7 +6,8 @@ from datetime import date, timedelta
 import polars as pl
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import NS, SESSIONS, TIMEFRAMES
+from tickline.lake.schema import NS
+from tickline.lake.schemas import SESSIONS, TIMEFRAMES
 from tickline.reference.calendars import SessionCalendar, trading_windows
 from tickline.reference.hours import Window
 from tickline.reference.models import FIRST_DAY, LAST_DAY, Venue

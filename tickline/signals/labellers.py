@@ -10,7 +10,7 @@ from types import MappingProxyType
 import polars as pl
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 from tickline.signals.anomalies import Limits, anomalies
 from tickline.signals.features import Parameter
 from tickline.signals.regimes import Thresholds, regimes

@@ -9,12 +9,10 @@ from pydantic import Field, model_validator
 
 from tickline.errors import ConfigError
 from tickline.reference.loading import load_folder, not_listed
-from tickline.reference.models import Declared, Name, Named, Symbol, Venue
+from tickline.reference.models import Declared, Money, Name, Named, Share, Symbol, Venue
 from tickline.sizing.allocation import FEWEST_ROWS, Method, require_suited
 
 Leverage = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
-Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e10"), allow_inf_nan=False)]
-Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 
 
 class VolatilityTarget(Declared):

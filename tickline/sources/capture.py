@@ -14,7 +14,8 @@ import polars as pl
 from pydantic import ValidationError
 
 from tickline.errors import ConfigError, SourceError
-from tickline.lake.schemas import MARKETS, NS, RAW, Feed, Schema
+from tickline.lake.schema import NS, Schema
+from tickline.lake.schemas import MARKETS, RAW, Feed
 from tickline.reference.calendars import SessionCalendar
 from tickline.reference.models import Declared, SourceSpec, Venue
 from tickline.sources.market_records import told_by_venue

@@ -6,7 +6,7 @@ https://docs.kalshi.com/api-reference/market/get-market, https://docs.polymarket
 
 import polars as pl
 
-from tickline.lake.schemas import NS
+from tickline.lake.schema import NS
 
 
 def told_by_venue() -> list[pl.Expr]:

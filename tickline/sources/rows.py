@@ -9,7 +9,8 @@ import polars as pl
 from pydantic import BaseModel, ValidationError
 
 from tickline.errors import ConfigError, SourceError
-from tickline.lake.schemas import NS, RAW, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import RAW, Feed
 from tickline.reference.models import LAST_DAY, SourceSpec, Venue
 
 S = TypeVar("S", bound=BaseModel)

@@ -10,7 +10,8 @@ from tickline.backtest.assumptions import Assumptions
 from tickline.backtest.results import stitched
 from tickline.errors import BacktestError
 from tickline.kpi.performance import drawdown
-from tickline.lake.schemas import BACKTESTS, BARS, NS
+from tickline.lake.schema import NS
+from tickline.lake.schemas import BACKTESTS, BARS
 from tickline.reference.models import FeeSchedule
 
 _REGIMES = {"ts": NS, "label": pl.String()}

@@ -7,7 +7,8 @@ leaves alone what the rules before that one look at.
 
 import polars as pl
 
-from tickline.lake.schemas import NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import Feed
 
 Edit = dict[str, pl.Expr]
 

@@ -3,7 +3,8 @@
 import numpy as np
 import polars as pl
 
-from tickline.lake.schemas import GAPS, NS, RAW, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import GAPS, RAW, Feed
 from tickline.sources.synthetic.book import book
 from tickline.sources.synthetic.edits import EDITS, OUTCOME_EDITS
 from tickline.sources.synthetic.faults import GUARD_S, Plan, plan, ranges

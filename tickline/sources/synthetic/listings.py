@@ -12,7 +12,8 @@ import polars as pl
 from pydantic import AwareDatetime, Field
 
 from tickline.errors import ConfigError
-from tickline.lake.schemas import MARKETS, NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import MARKETS, Feed
 from tickline.reference.calendars import SessionCalendar
 from tickline.reference.models import Declared, Instrument, SourceSpec, Symbol, Venue
 from tickline.sources.source import SourceObject

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from tickline.lake.schemas import NS, Feed
+from tickline.lake.schema import NS
+from tickline.lake.schemas import Feed
 from tickline.reference.models import Instrument, InstrumentKind
 from tickline.sources.synthetic.paths import EPOCH, Floats, arrivals, bridge, clustering, generator, path
 from tickline.sources.synthetic.settings import Process, Settings

@@ -1,0 +1,48 @@
+"""Lanes as configuration declares them: which venues and mappings they look at, and within what they may act."""
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from tickline.lanes.model import Lane
+from tickline.markets.spec import MappingSpec, lists_no_markets
+from tickline.reference.loading import load_folder
+from tickline.reference.models import Money, Name, Named, Venue
+
+
+class LaneSpec(Named):
+    """Lanes over some prediction venues and the mappings between them.
+
+    Quotes are looked at every `every_s` seconds of a recorded day. Ids are told apart by time buckets of `bucket_s`.
+    """
+
+    description: str = ""
+    owner: str = "team:markets"
+    venues: Annotated[tuple[Name, ...], Field(min_length=1)]
+    mappings: tuple[Name, ...] = ()
+    lanes: Annotated[tuple[Lane, ...], Field(min_length=1)] = tuple(Lane)
+    every_s: Annotated[int, Field(ge=1, le=86_400)] = 300
+    bucket_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
+    capital: Money = Decimal(10_000)
+
+
+def load_lanes(folder: Path, venues: Mapping[str, Venue], mappings: Mapping[str, MappingSpec]) -> dict[str, LaneSpec]:
+    """Every set of lanes in a folder.
+
+    Raises ConfigError as `load_folder` does, also where one names a venue without markets, or a mapping that is not
+    declared or is of other venues.
+    """
+    return load_folder(folder, LaneSpec, lambda spec: _objections(spec, venues, mappings))
+
+
+def _objections(spec: LaneSpec, venues: Mapping[str, Venue], mappings: Mapping[str, MappingSpec]) -> Iterator[str]:
+    for name in spec.venues:
+        yield from (f"venues: {reason}" for reason in lists_no_markets(name, venues))
+    for name in spec.mappings:
+        if name not in mappings:
+            yield f"mappings: no mapping {name!r} is declared; there are {', '.join(mappings) or 'none'}"
+        elif not {mappings[name].left, mappings[name].right} <= set(spec.venues):
+            yield f"mappings: {name} is between {mappings[name].left} and {mappings[name].right}; list both as venues"

@@ -148,6 +148,14 @@ LANE_POSITIONS = Schema(
     },
     ("ts_open", "opportunity_id"),
 )
+LANE_STATE = Schema(
+    {
+        "kind": pl.String(),  # desk: cooldowns, exposure, bankrolls; position: one that is open
+        "id": pl.String(),
+        "state": pl.String(),  # JSON
+    },
+    ("kind", "id"),
+)
 
 LANES = {
     "baskets": BASKETS,
@@ -158,5 +166,6 @@ LANES = {
     "decisions": DECISIONS,
     "lane_fills": LANE_FILLS,
     "lane_positions": LANE_POSITIONS,
+    "lane_state": LANE_STATE,
 }
 """What a set of lanes leaves of a day."""

@@ -17,12 +17,12 @@ from qa._ledger import Account, Wrong
 from qa._scripted import BARS_SEEN, SCRIPTED, START, Script, charges
 from qa._streams import Outcome, Streams, joined, plays_of, venues_of
 from tickline.backtest import tick_engine
-from tickline.backtest.assumptions import QueueModel
 from tickline.backtest.bar_engine import Place
 from tickline.backtest.floor import Clocks
 from tickline.backtest.matching import FILL, Seat, new_log
 from tickline.backtest.tick_engine import open_floor
 from tickline.backtest.ticks import CLEARS, CLOSES, LEVEL, TICK, TRADE, Tape
+from tickline.execution.queueing import QueueModel
 from tickline.signals.desk import DESK, EVENT, INSTRUMENT, ORDER, Kind, Records, open_desk
 from tickline.signals.strategy import engine_for
 

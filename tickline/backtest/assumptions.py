@@ -5,12 +5,12 @@ Declared in a strategy's configuration; the engines get them as numbers.
 
 from collections.abc import Sequence
 from decimal import Decimal
-from enum import IntEnum
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
 
+from tickline.execution.queueing import QueueModel
 from tickline.reference.models import Declared, FeeSchedule
 from tickline.signals.desk import MOST_INSTRUMENTS, Records
 
@@ -20,15 +20,6 @@ _PER_BPS = 100_000
 Bps = Annotated[Decimal, Field(ge=-100, le=10_000, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 Milliseconds = Annotated[float, Field(ge=0, le=3_600_000, allow_inf_nan=False)]
-
-
-class QueueModel(IntEnum):
-    """How an order's place in the queue of its price moves when the size there shrinks without a trade."""
-
-    RISK_AVERSE = 0  # only trades move it up
-    SHARE = 1  # cancels fall before and behind it as the sizes there are
-    LOG = 2  # as the logarithms of one plus those sizes are: more evenly
-    POWER = 3  # as their cubes are: more of them where more stands
 
 
 class Costs(Declared):

@@ -11,11 +11,11 @@ import numpy as np
 from tickline.backtest.bar_matching import is_called
 from tickline.backtest.book import Books, clear, lots_at, put
 from tickline.backtest.matching import Fee, Seat, end, is_full, lapse, reject, trade
-from tickline.backtest.queueing import NOWHERE, change_to, join, trade_at, trade_through
 from tickline.backtest.ticks import CLEARS, TRADE
 from tickline.compiled import inlined, kernel
 from tickline.execution.accounting import mark
 from tickline.execution.orders import Happening, Refusal, Status, happen, is_over, remaining, send, sweep
+from tickline.execution.queueing import NOWHERE, change_to, join, trade_at, trade_through
 from tickline.signals.desk import (
     MOST_WORKING,
     NEVER,

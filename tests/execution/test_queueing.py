@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickline.backtest.assumptions import QueueModel
-from tickline.backtest.queueing import change_to, join, trade_at, trade_through
+from tickline.execution.queueing import QueueModel, change_to, join, trade_at, trade_through
 from tickline.signals.desk import ORDER
 
 LOT = 0.001

@@ -14,11 +14,22 @@ https://rigtorp.se/2013/06/08/estimating-order-queue-position.html, by the rules
 oracle of ours (https://hftbacktest.readthedocs.io/en/latest/order_fill.html).
 """
 
+from enum import IntEnum
+
 import numpy as np
 
-from tickline.backtest.assumptions import QueueModel
 from tickline.compiled import inlined, kernel
 from tickline.signals.desk import Record
+
+
+class QueueModel(IntEnum):
+    """How an order's place in the queue of its price moves when the size there shrinks without a trade."""
+
+    RISK_AVERSE = 0  # only trades move it up
+    SHARE = 1  # cancels fall before and behind it as the sizes there are
+    LOG = 2  # as the logarithms of one plus those sizes are: more evenly
+    POWER = 3  # as their cubes are: more of them where more stands
+
 
 NOWHERE = np.nan
 """`ahead` of an order that stands in no queue."""
@@ -34,12 +45,10 @@ def join(order: Record, lots: int) -> None:
 @inlined
 def trade_at(order: Record, lots: int) -> None:
     """Account for a trade of so many lots at the order's price: what goes beyond those ahead of it reaches it."""
-    order.ahead -= lots
     order.traded += lots
-    beyond = int(np.floor(0.5 - order.ahead))
+    order.ahead, beyond = after_trade(order.ahead, lots)
     if beyond > 0:
         order.reached = beyond
-        order.ahead = 0.0
 
 
 @inlined
@@ -53,13 +62,31 @@ def change_to(order: Record, model: int, before: int, after: int, lot_size: floa
     """Account for the level's total going from so many lots to so many; `lot_size` gives LOG its unit."""
     cancelled = before - after - order.traded
     order.traded = 0.0
+    order.ahead = after_change(order.ahead, model, before, after, cancelled, lot_size)
+
+
+@kernel
+def after_trade(ahead: float, lots: int) -> tuple[float, int]:
+    """What is ahead of an order after a trade of so many lots at its price, and how many of those reached it."""
+    ahead -= lots
+    beyond = int(np.floor(0.5 - ahead))
+    if beyond > 0:
+        return 0.0, beyond
+    return ahead, 0
+
+
+@kernel
+def after_change(ahead: float, model: int, before: int, after: int, cancelled: float, lot_size: float) -> float:
+    """What is ahead of an order after its level's total went from so many lots to so many, of which so many were
+    cancelled, not traded."""
     if model != QueueModel.RISK_AVERSE and cancelled >= 0.0:
-        ahead, behind = order.ahead, before - order.ahead
+        behind = before - ahead
         share = _behind(model, ahead, behind, lot_size)
         # What cannot have been behind, because less was there, was ahead after all.
-        order.ahead = ahead - (1.0 - share) * cancelled + min(behind - share * cancelled, 0.0)
-    if not order.ahead <= after:
-        order.ahead = float(after)
+        ahead = ahead - (1.0 - share) * cancelled + min(behind - share * cancelled, 0.0)
+    if not ahead <= after:
+        return float(after)
+    return ahead
 
 
 @kernel

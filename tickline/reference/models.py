@@ -75,6 +75,37 @@ class FeeSchedule(Declared):
     taker_bps: FiniteDecimal = Decimal(0)
 
 
+class MarketFee(Declared):
+    """What a prediction venue charges on some of its markets: those of the series and categories named, all without.
+
+    `taker` and `maker` are shares: of the notional (bps), or of `(price * (1 - price)) ** exponent` a contract (curve).
+    Each fill's fee is rounded to `places`, and cash floored to `balance_places` after it, where the venue does that.
+    In force from `since`. See `tickline.markets.fees`.
+    """
+
+    kind: Literal["none", "bps", "curve"]
+    taker: Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)] = Decimal(0)
+    maker: Annotated[Decimal, Field(ge=0, le=1, allow_inf_nan=False)] = Decimal(0)
+    exponent: Annotated[Decimal, Field(ge=0, le=4, allow_inf_nan=False)] = Decimal(1)
+    rounding: Literal["up", "down", "half_up"] = "up"
+    places: Annotated[int, Field(ge=0, le=12)] = 4
+    balance_places: Annotated[int, Field(ge=0, le=12)] | None = None
+    series: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    since: Day | None = None
+
+
+class MarketRules(Declared):
+    """What a prediction venue's listings must keep to.
+
+    `widest_gap` is how far both bids of a market may lie above 1, or both asks below it, where each outcome has a book
+    of its own: further apart is an error of the listing, not an opportunity. `rows` is the least a day lists.
+    """
+
+    widest_gap: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.1
+    rows: Annotated[int, Field(ge=0)] = 1
+
+
 class Instrument(Declared):
     """One tradable thing on one venue.
 
@@ -123,7 +154,8 @@ class Venue(Named):
 
     `start` and `end` bound its partitions (UTC days for ticks, session dates for bars), both inclusive.
     `conditions` names the sale-condition table that says what a print may set. `poll` is what `tickline poll` asks of
-    the venue for feeds that are captured (the settings of `ccxt_venue`).
+    the venue for feeds that are captured (the settings of `ccxt_venue`). Of `market_fees` the first that is for a
+    market applies; where none is, `fees` does. A venue that only lists markets has neither feeds nor instruments.
     """
 
     kind: VenueKind
@@ -132,17 +164,23 @@ class Venue(Named):
     calendar: str
     start: Day
     end: Day | None = None
-    feeds: dict[Feed, SourceSpec]
+    feeds: dict[Feed, SourceSpec] = {}
     poll: dict[str, Any] | None = None
     markets: SourceSpec | None = None
     fees: FeeSchedule = FeeSchedule()
+    market_fees: tuple[MarketFee, ...] = ()
+    market_rules: MarketRules = MarketRules()
     floors: Floors = Floors()
     conditions: str | None = None
     parameters: Parameters = Field(default={})
-    instruments: Annotated[tuple[Instrument, ...], Field(min_length=1)]
+    instruments: tuple[Instrument, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Venue":
+        if not self.feeds and self.markets is None:
+            raise ValueError("neither feeds nor markets: declare where something of it comes from")
+        if self.feeds and not self.instruments:
+            raise ValueError("feeds without instruments: list what they are of")
         listed = Counter(instrument.name for instrument in self.instruments)
         twice = sorted(name for name, times in listed.items() if times > 1)
         if twice:

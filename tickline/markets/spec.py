@@ -11,7 +11,6 @@ from tickline.markets.model import Severity
 from tickline.reference.loading import load_folder
 from tickline.reference.models import Declared, Name, Named, Share, Venue, VenueKind
 
-
 _NOTED = ("event_title", "series", "category", "tick_size")
 _WARNED = (
     *("event_id", "title", "group_id", "group_kind", "label", "parent_id"),
@@ -27,7 +26,7 @@ class Weights(Declared):
     """How much each signal counts in the score; a signal that says nothing is left out of the mean."""
 
     text: Share = 0.05
-    """Token-set ratio of both titles."""
+    """Likeness of both titles with their words sorted (rapidfuzz)."""
     terms: Share = 0.05
     """Cosine of TF-IDF."""
     entities: Share = 0.6

@@ -170,9 +170,8 @@ def _take(order: Order, quote: Quote, taken: tuple[Taken, ...], settings: PaperS
         gone = _taken_at(taken, order, price)
         size = min(order.left, whole((settings.unstated_size if shown is None else shown) - gone, settings))
         if size > 0:
-            order, execution = _executed(
-                order, order.intent.limit if order.intent.is_maker else price, size, quote.origin
-            )
+            at, origin = order.intent.limit if order.intent.is_maker else price, quote.of(order.intent.side).origin
+            order, execution = _executed(order, at, size, origin)
             executions.append(execution)
             others = tuple(
                 one

@@ -268,9 +268,10 @@ def _detected(key: MarketKey, opportunity: Opportunity) -> Quote | None:
         market=key,
         yes=_asked(priced, Side.YES),
         no=_asked(priced, Side.NO),
-        origin=next((one.origin for one in priced if one.origin is not None), None),
     )
 
 
 def _asked(priced: list[PricedLeg], side: Side) -> Ladder:
-    return Ladder(asks=tuple((one.price, one.depth) for one in priced if one.leg.side is side))
+    asked = [one for one in priced if one.leg.side is side]
+    origin = next((one.origin for one in asked), None)
+    return Ladder(asks=tuple((one.price, one.depth) for one in asked), origin=origin)

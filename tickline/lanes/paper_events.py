@@ -13,10 +13,11 @@ Level = tuple[Decimal, Decimal | None]
 
 @dataclass(frozen=True, slots=True)
 class Ladder:
-    """Who wants to trade one side's contracts, the best price first."""
+    """Who wants to trade one side's contracts, the best price first, and the row that says so."""
 
     bids: tuple[Level, ...] = ()
     asks: tuple[Level, ...] = ()
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,6 @@ class Quote:
     market: MarketKey
     yes: Ladder
     no: Ladder
-    origin: Origin | None = None
 
     def of(self, side: Side) -> Ladder:
         """The book of one side."""

@@ -31,9 +31,10 @@ def levels(*pairs):
 
 def quote(seconds, market, *, yes_bid=(), yes_ask=(), no_bid=(), no_ask=()):
     """A quote from levels as pairs of text."""
-    yes = Ladder(levels(*yes_bid), levels(*yes_ask))
-    no = Ladder(levels(*no_bid), levels(*no_ask))
-    return Quote(at(seconds), market, yes, no, Origin("market_quotes", market.venue, "2026-03-07", round(seconds)))
+    origin = Origin("market_quotes", market.venue, "2026-03-07", round(seconds))
+    yes = Ladder(levels(*yes_bid), levels(*yes_ask), origin)
+    no = Ladder(levels(*no_bid), levels(*no_ask), origin)
+    return Quote(at(seconds), market, yes, no)
 
 
 def decided(*, size=10, depths=(10, 20), style=Style.TAKER, opportunity_id="one", expected="0.9"):

@@ -72,7 +72,7 @@ class CheckStanding(StrEnum):
 class Checked:
     """One suite's verdict on a partition that a decision stands on; no id where there is none."""
 
-    verdict_id: int | None
+    verdict_id: str | None
     partition: str
     suite: str
     standing: CheckStanding
@@ -142,13 +142,9 @@ class Case:
 
 def answers(case: Case) -> tuple[GateAnswer, ...]:
     """What every gate says, in their fixed order."""
-    said = []
-    for name, gate in GATES.items():
-        passed, detail = gate(case)
-        said.append(GateAnswer(name, passed, detail))
-    said.extend(GateAnswer(f"cap_{key.partition(':')[0]}", *_cap(case, key)) for key in case.stake.rooms)
-    said.append(GateAnswer("size", *_size(case)))
-    return tuple(said)
+    said = [GateAnswer(name, *gate(case)) for name, gate in GATES.items()]
+    said += [GateAnswer("cap_" + key.partition(":")[0], *_cap(case, key)) for key in case.stake.rooms]
+    return (*said, GateAnswer("size", *_size(case)))
 
 
 Said = tuple[bool, str]
@@ -186,9 +182,9 @@ def _checks(case: Case) -> Said:
             wrong.append(f"{name} has no verdict")
         for one in found:
             if one.standing is CheckStanding.GREEN and one.verdict_id is not None:
-                ids.append(str(one.verdict_id))
+                ids.append(one.verdict_id)
             else:
-                which = "no id" if one.verdict_id is None else str(one.verdict_id)
+                which = one.verdict_id or "no id"
                 wrong.append(f"verdict {which} ({one.suite} of {one.partition}) is {one.standing.value}")
     return not wrong, "; ".join(wrong) or f"verdicts {', '.join(ids)} are green"
 

@@ -7,16 +7,21 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tickline.lanes.gates import GateSettings
 from tickline.lanes.model import Lane
+from tickline.lanes.paper_spec import PaperSettings
+from tickline.lanes.pricing import PricingSettings
+from tickline.lanes.scheduler_spec import SchedulerSettings
 from tickline.markets.spec import MappingSpec, lists_no_markets
 from tickline.reference.loading import load_folder
 from tickline.reference.models import Money, Name, Named, Venue
+from tickline.sizing.stake import StakeSettings
 
 
 class LaneSpec(Named):
     """Lanes over some prediction venues and the mappings between them.
 
-    Quotes are looked at every `every_s` seconds of a recorded day. Ids are told apart by time buckets of `bucket_s`.
+    Quotes are looked at every `every_s` seconds of a recorded day.
     """
 
     description: str = ""
@@ -25,8 +30,12 @@ class LaneSpec(Named):
     mappings: tuple[Name, ...] = ()
     lanes: Annotated[tuple[Lane, ...], Field(min_length=1)] = tuple(Lane)
     every_s: Annotated[int, Field(ge=1, le=86_400)] = 300
-    bucket_s: Annotated[int, Field(ge=1, le=86_400)] = 3_600
     capital: Money = Decimal(10_000)
+    pricing: PricingSettings = PricingSettings()
+    gates: GateSettings = GateSettings()
+    stake: StakeSettings = StakeSettings()
+    paper: PaperSettings = PaperSettings()
+    scheduler: SchedulerSettings = SchedulerSettings()
 
 
 def load_lanes(folder: Path, venues: Mapping[str, Venue], mappings: Mapping[str, MappingSpec]) -> dict[str, LaneSpec]:

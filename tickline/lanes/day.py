@@ -1,0 +1,204 @@
+"""A recorded day of lanes: what is found, decided and traded on paper, look by look, out of what was known by then.
+
+Between two looks the open positions see every event of their markets. At a look every basket is priced against the
+quotes as of that moment; what is found for the first time in its time bucket is decided, and opened where no gate
+refuses. What a day leaves open it hands to the next as LANE_STATE.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from tickline.lake.lane_schemas import LANE_DIAGNOSTICS, LANE_STATE
+from tickline.lanes.book import Book
+from tickline.lanes.decisions import decide
+from tickline.lanes.decisions import frames as decision_frame
+from tickline.lanes.desk import Closing, DeskState, close, from_json, opened_desk, to_json
+from tickline.lanes.diagnostics import find, merged
+from tickline.lanes.model import Decision, LaneFill, Opportunity, PositionStatus
+from tickline.lanes.opportunities import frames as opportunity_frames
+from tickline.lanes.paper import Position, open_position
+from tickline.lanes.paper import frames as paper_frames
+from tickline.lanes.paper_events import Event
+from tickline.lanes.pricing import Priced, price
+from tickline.lanes.seen import Seen, World
+from tickline.lanes.spec import LaneSpec
+from tickline.lanes.structure import KEY, Structure, compiled
+from tickline.lanes.tape import advanced, ends_of
+from tickline.markets.model import Status
+
+NS_A_SECOND = 1_000_000_000
+NS_A_DAY = 86_400 * NS_A_SECOND
+DESK, POSITION = "desk", "position"
+FAILURES = (PositionStatus.UNFILLED, PositionStatus.ABANDONED, PositionStatus.HEDGED)
+"""How a position ends that was not filled as it was meant."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What a day is replayed from.
+
+    `markets` is CLEAN_MARKETS with `venue`, every version; `events` is EVENTS; `mapping` is MAPPING with the name of
+    its `mapping`; `state` is the LANE_STATE of the day before. `world` says what else the gates ask about.
+    """
+
+    day: date
+    markets: pl.DataFrame
+    events: pl.DataFrame
+    mapping: pl.DataFrame
+    state: pl.DataFrame
+    world: World
+
+
+@dataclass(slots=True, eq=False)
+class _Replay:
+    """A day under way."""
+
+    spec: LaneSpec
+    desk: DeskState
+    open: tuple[Position, ...]
+    seen: Seen
+    known: set[str] = field(default_factory=set)
+    found: list[Opportunity] = field(default_factory=list)
+    decided: list[Decision] = field(default_factory=list)
+    ended: list[Position] = field(default_factory=list)
+    fills: list[LaneFill] = field(default_factory=list)
+    refusals: list[pl.DataFrame] = field(default_factory=list)
+
+    def advance(self, events: pl.DataFrame, ends: Sequence[Event], now_ns: int) -> None:
+        """Let the open positions see what happened until now, and free what those had at risk that ended."""
+        if not self.open:
+            return
+        told = advanced(self.open, events, ends, now_ns=now_ns, settings=self.spec.paper)
+        self.open, self.fills = told.open, [*self.fills, *told.fills]
+        self._close(told.ended)
+
+    def look(self, structure: Structure, book: Book) -> None:
+        """Price every basket, and decide what was not found in this time bucket before."""
+        priced = price(structure, book, self.spec.pricing)
+        self.refusals.append(priced.refusals)
+        for opportunity in priced.opportunities:
+            if opportunity.opportunity_id not in self.known:
+                self.known.add(opportunity.opportunity_id)
+                self.found.append(opportunity)
+                self._decide(opportunity, priced, structure)
+
+    def _decide(self, opportunity: Opportunity, priced: Priced, structure: Structure) -> None:
+        context = self.seen.context(opportunity, priced, structure, self.spec)
+        self.desk, decision = decide(self.desk, opportunity, context)
+        self.decided.append(decision)
+        if not decision.is_taken:
+            return
+        fees = self.seen.fees(opportunity, structure)
+        position = open_position(decision, fees, now_ns=decision.ts_ns, settings=self.spec.paper)
+        self.open = (*self.open, position)
+
+    def _close(self, ended: Sequence[Position]) -> None:
+        for position in sorted(ended, key=lambda one: (one.ts_close_ns or 0, one.terms.opportunity_id)):
+            self.desk = close(self.desk, _closing(position), self.spec.stake)
+            self.ended.append(position)
+
+
+def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
+    """The datasets LANES of a day. Raises LaneError where the material contradicts itself."""
+    begin = int(datetime(material.day.year, material.day.month, material.day.day, tzinfo=UTC).timestamp()) * NS_A_SECOND
+    desk, positions = _restored(material.state, spec)
+    run = _Replay(spec, desk, positions, Seen(material.world, material.mapping))
+    markets = _tradable_on(material.markets, material.events)
+    ends = ends_of(material.markets)
+    last = material.events.clear()
+    baskets: list[pl.DataFrame] = []
+    legs: list[pl.DataFrame] = []
+    structure: Structure | None = None
+    terms = pl.Series()
+    for since, now_ns, is_look in _moments(begin, spec.every_s):
+        window = material.events.filter(_ns("ts") > since if since > begin else pl.lit(value=True), _ns("ts") <= now_ns)
+        run.advance(window, [end for end in ends if since < end.ts_ns <= now_ns], now_ns)
+        if not is_look:
+            break
+        last = pl.concat([last, window]).unique(KEY, keep="last", maintain_order=True)
+        current = _as_of(markets, now_ns)
+        if structure is None or not current["version"].equals(terms):
+            found = find(current, material.mapping.drop("mapping"), spec.lanes)
+            structure, terms = compiled(found.baskets, found.legs, current), current["version"]
+            baskets, legs = [*baskets, found.baskets], [*legs, found.legs]
+            run.refusals.append(found.refusals)
+        book = Book.from_frames(structure.markets, last, now_ns)
+        run.seen.see(window, book)
+        run.look(structure, book)
+    return _frames(run, baskets, legs)
+
+
+def _moments(begin: int, every_s: int) -> Iterator[tuple[int, int, bool]]:
+    """The looks of a day, each with the moment before it, and the day's end."""
+    every, end = every_s * NS_A_SECOND, begin + NS_A_DAY
+    since = begin
+    for now_ns in range(begin + every, end, every):
+        yield since, now_ns, True
+        since = now_ns
+    yield since, end - 1, False
+
+
+def _tradable_on(markets: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """The markets with the standing they had while the day lasted: what was open at some time of it is open here, and
+    its events say when; how the day left them is not known yet."""
+    was_open = events.filter(status=Status.OPEN).select(*KEY, was_open=pl.lit(value=True)).unique()
+    told = markets.join(was_open, on=KEY, how="left", maintain_order="left")
+    return told.with_columns(
+        status=pl.when("was_open").then(pl.lit(Status.OPEN.value)).otherwise("status"),
+        result=pl.when("was_open").then(None).otherwise("result"),
+    ).drop("was_open")
+
+
+def _as_of(markets: pl.DataFrame, now_ns: int) -> pl.DataFrame:
+    """Of each market the terms last shown by then; the first it has, where it was not shown yet."""
+    ordered = markets.sort(*KEY, "version")
+    shown = ordered.filter((_ns("ts_first") <= now_ns) | (pl.col("version") == pl.col("version").min().over(KEY)))
+    return shown.unique(KEY, keep="last", maintain_order=True)
+
+
+def _restored(state: pl.DataFrame, spec: LaneSpec) -> tuple[DeskState, tuple[Position, ...]]:
+    desk = next(iter(state.filter(kind=DESK)["state"]), None)
+    positions = tuple(Position.from_json(text) for text in state.filter(kind=POSITION).sort("id")["state"])
+    fresh = opened_desk(spec.capital, [lane.value for lane in spec.lanes], spec.stake)
+    return (fresh if desk is None else from_json(desk)), positions
+
+
+def _closing(position: Position) -> Closing:
+    ended_ns = position.now_ns if position.ts_close_ns is None else position.ts_close_ns
+    return Closing(position.terms.opportunity_id, ended_ns, position.cash.realised, position.status in FAILURES)
+
+
+def _frames(run: _Replay, baskets: Sequence[pl.DataFrame], legs: Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    found, found_legs = opportunity_frames(run.found)
+    fills, positions = paper_frames([*run.open, *run.ended], run.fills)
+    rows = [(DESK, DESK, to_json(run.desk))]
+    rows += [(POSITION, one.terms.opportunity_id, one.to_json()) for one in run.open]
+    return {
+        "baskets": pl.concat(baskets).unique("basket_id", keep="last").sort("basket_id"),
+        "basket_legs": pl.concat(legs).unique(["basket_id", "leg"], keep="last").sort("basket_id", "leg"),
+        "lane_diagnostics": merged([*run.refusals, _refused(run.decided)]),
+        "opportunities": found,
+        "opportunity_legs": found_legs,
+        "decisions": decision_frame(run.decided),
+        "lane_fills": fills,
+        "lane_positions": positions,
+        "lane_state": pl.DataFrame(rows, schema=LANE_STATE.columns, orient="row").sort(LANE_STATE.sort),
+    }
+
+
+def _refused(decided: Sequence[Decision]) -> pl.DataFrame:
+    """What the gates refused, by the first of them."""
+    rows = [
+        (basket.lane.value, basket.pair_id or basket.event, "gating", one.reason.partition(":")[0], 1)
+        for one in decided
+        if one.reason is not None
+        for basket in (one.opportunity.basket,)
+    ]
+    return pl.DataFrame(rows, schema=LANE_DIAGNOSTICS.columns, orient="row")
+
+
+def _ns(name: str) -> pl.Expr:
+    return pl.col(name).dt.epoch("ns")

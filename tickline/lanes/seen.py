@@ -1,0 +1,102 @@
+"""What the gates are told of the world at a look of a recorded day: out of what was seen until then, and no later."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from tickline.lanes.book import Book
+from tickline.lanes.gates import Checked, Context, Listed, Paired, Readiness
+from tickline.lanes.model import Leg, Opportunity
+from tickline.lanes.pricing import Priced
+from tickline.lanes.spec import LaneSpec
+from tickline.lanes.structure import KEY, NO, YES, Structure
+from tickline.markets.fees import Fees, fees_of
+from tickline.markets.model import MarketKey, Severity, Side, Status
+from tickline.sizing.robust import Looks, Robustness
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What no quote says: the verdicts on what a decision stands on, by venue and mapping, the kill switches, and which
+    events move together."""
+
+    checks: Mapping[str, Sequence[Checked]]
+    kills: Mapping[str, str] | None
+    clusters: Mapping[str, str] = field(default_factory=dict)
+
+
+class Seen:
+    """What was seen of books and clocks until the last look, and of the mappings."""
+
+    def __init__(self, world: World, mapping: pl.DataFrame) -> None:
+        self._world = world
+        self._pairs = {
+            row["pair_id"]: Paired(row["mapping"], row["is_tradable"], Severity(row["severity"]))
+            for row in mapping.select("pair_id", "mapping", "is_tradable", "severity").iter_rows(named=True)
+        }
+        self._books: list[Book] = []
+        self._skews: dict[str, int] = {}
+
+    def see(self, events: pl.DataFrame, book: Book) -> None:
+        """Take note of a look, and of the events (EVENTS) since the one before."""
+        told = events.drop_nulls("ts_event").group_by("venue").agg((pl.col("ts_event") - pl.col("ts")).last())
+        self._skews |= dict(told.select("venue", pl.col("ts_event").dt.total_nanoseconds()).iter_rows())
+        self._books.append(book)
+
+    def context(self, opportunity: Opportunity, priced: Priced, structure: Structure, spec: LaneSpec) -> Context:
+        """What the gates are asked about an opportunity of the last look."""
+        legs = [one.leg for one in opportunity.legs]
+        return Context(
+            now_ns=opportunity.ts_ns,
+            gates=spec.gates,
+            stake=spec.stake,
+            kills=self._world.kills,
+            checks=self._world.checks,
+            pairs=self._pairs,
+            markets={leg.market: self._listed(leg.market, structure) for leg in legs},
+            readiness=_readiness(priced, spec),
+            skews_ns=self._skews,
+            clusters=self._world.clusters,
+            looks={leg: self._looks(leg, structure, spec.stake.robustness) for leg in legs},
+        )
+
+    def fees(self, opportunity: Opportunity, structure: Structure) -> dict[MarketKey, Fees]:
+        """The fee schedules of an opportunity's markets."""
+        markets = {one.leg.market for one in opportunity.legs}
+        return {key: fees_of(structure.markets.row(_row(structure, key), named=True)) for key in sorted(markets)}
+
+    def _listed(self, key: MarketKey, structure: Structure) -> Listed:
+        row = _row(structure, key)
+        close = structure.markets["ts_close"].dt.epoch("ns")[row]
+        return Listed(Status.OPEN if self._books[-1].is_open[row] else Status.CLOSED, close)
+
+    def _looks(self, leg: Leg, structure: Structure, settings: Robustness) -> Looks:
+        row, side = _row(structure, leg.market), YES if leg.side is Side.YES else NO
+        since = self._books[-1].ts_ns - settings.within_s * 1_000_000_000
+        books = [book for book in self._books[-settings.most :] if book.ts_ns >= since and book.is_open[row]]
+        offered = [book for book in books if not math.isnan(book.ask[row, side])]
+        sizes = [float(book.ask_size[row, side]) for book in offered]
+        return Looks(
+            tuple(float(book.ask[row, side]) for book in offered),
+            tuple(size for size in sizes if not math.isnan(size)),
+        )
+
+
+def _row(structure: Structure, key: MarketKey) -> int:
+    found = structure.markets.select((pl.col(KEY[0]) == key.venue) & (pl.col(KEY[1]) == key.market_id)).to_series()
+    return int(found.arg_max() or 0)
+
+
+def _readiness(priced: Priced, spec: LaneSpec) -> dict[str, Readiness]:
+    """A lane is as ready as the share of its baskets that could be priced at this look."""
+    return {
+        row["lane"]: Readiness(
+            is_ready=row["refused"] < row["baskets"],
+            covered=1 - row["refused"] / row["baskets"],
+            detail=f"{row['refused']} of {row['baskets']} baskets have no usable quotes",
+        )
+        for row in priced.counts.iter_rows(named=True)
+        if row["baskets"]
+    }

@@ -1,0 +1,129 @@
+"""The lanes stage: what a set of lanes finds, decides and trades on paper in a UTC day, from its venues' markets and
+quotes, its mappings, and what the day before left open."""
+
+import hashlib
+import importlib.metadata
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import polars as pl
+
+from tickline.lake.keys import PartitionKey
+from tickline.lake.lane_schemas import LANES
+from tickline.lake.records import Verdict
+from tickline.lake.schemas import DATASETS, Feed
+from tickline.lanes.day import Material, replay
+from tickline.lanes.gates import Checked, CheckStanding
+from tickline.lanes.recorded import events_of
+from tickline.lanes.seen import World
+from tickline.lanes.spec import LaneSpec
+from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
+from tickline.reference.models import Venue
+
+_LISTED = ("clean_markets", "market_quotes", "quarantine_markets")
+_JUDGED = ("clean_markets", "clean_quotes", "mapping")
+"""What a decision stands on: its gates ask for the verdicts on these."""
+
+
+def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) -> Stage:
+    """A set of lanes over the days that all of its venues have.
+
+    A set's partitions are kept as a venue's are: its name stands where a venue's would.
+    """
+    quoted = [venue.name for venue in venues if Feed.QUOTES in venue.feeds]
+
+    def needs(period: str) -> list[Need]:
+        listed = [PartitionKey(dataset, name, period) for name in spec.venues for dataset in _LISTED]
+        quotes = [PartitionKey("clean_quotes", name, period) for name in quoted]
+        mapped = [PartitionKey("mapping", name, period) for name in spec.mappings]
+        before = (date.fromisoformat(period) - timedelta(days=1)).isoformat()
+        state = [Need(PartitionKey("lane_state", spec.name, before), required=False)] if period != first else []
+        return [*map(Need, (*listed, *quotes, *mapped)), *state]
+
+    def build(inputs: Inputs, period: str) -> Built:
+        frames = replay(material_of(inputs, date.fromisoformat(period), spec), spec)
+        decisions = frames["decisions"]
+        taken = int(decisions["is_taken"].sum())
+        facts = {"found": decisions.height, "taken": taken, "open": frames["lane_state"].filter(kind="position").height}
+        return Built(frames, {"decisions": facts})
+
+    first = days[0].isoformat() if days else ""
+    return Stage(
+        name="lanes",
+        venue=spec.name,
+        datasets=tuple(LANES),
+        cadence=Cadence.DAY,
+        periods=tuple(day.isoformat() for day in days),
+        needs=needs,
+        build=build,
+        config=spec.model_dump(mode="json", exclude={"description", "owner", "scheduler"}),
+        code=_code(),
+    )
+
+
+def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
+    """What a day of lanes is replayed from, out of the partitions it needs."""
+    markets = _of_venues(inputs, "clean_markets")
+    events = events_of(
+        markets,
+        quotes=_of_venues(inputs, "clean_quotes"),
+        looks=_of_venues(inputs, "market_quotes"),
+        refused=_of_venues(inputs, "quarantine_markets"),
+    )
+    mapped = [
+        inputs.lake.scan([one]).with_columns(mapping=pl.lit(one.key.venue)).collect() for one in inputs.of("mapping")
+    ]
+    empty = DATASETS["mapping"].empty().with_columns(mapping=pl.lit(None, pl.String))
+    return Material(
+        day=day,
+        markets=markets,
+        events=events,
+        mapping=pl.concat(mapped) if mapped else empty,
+        state=inputs.scan("lane_state").collect(),
+        # A recorded day was not stopped by anybody; what was found wrong with its data since stops it now.
+        world=World(checks=_checks(inputs), kills={}),
+    )
+
+
+def _of_venues(inputs: Inputs, dataset: str) -> pl.DataFrame:
+    """A dataset of every venue, each row with its venue and with where it is from."""
+    frames = [
+        inputs.lake.scan([one])
+        .with_row_index("input_row")
+        .with_columns(
+            pl.col("input_row").cast(pl.UInt32),
+            venue=pl.lit(one.key.venue),
+            input=pl.lit(dataset),
+            input_venue=pl.lit(one.key.venue),
+            input_period=pl.lit(one.key.period),
+        )
+        for one in inputs.of(dataset)
+    ]
+    if frames:
+        return pl.concat(frames).collect()
+    named = {name: pl.String() for name in ("venue", "input", "input_venue", "input_period")}
+    return pl.DataFrame(schema=DATASETS[dataset].columns | named | {"input_row": pl.UInt32()})
+
+
+def _checks(inputs: Inputs) -> dict[str, list[Checked]]:
+    """How the checks stand of what decisions stand on, by venue or mapping: of the very content that is read."""
+    published = [one for key, one in sorted(inputs.published.items()) if key.dataset in _JUDGED]
+    said = inputs.lake.catalog.verdicts_on(published)
+    found: dict[str, list[Checked]] = {}
+    for one in published:
+        of_this = [_standing(verdict) for verdict in said if verdict.key == one.key]
+        none = [Checked(None, str(one.key), one.key.dataset, CheckStanding.MISSING)]
+        found.setdefault(one.key.venue, []).extend(of_this or none)
+    return found
+
+
+def _standing(verdict: Verdict) -> Checked:
+    bad = CheckStanding.RED if verdict.is_red else CheckStanding.WARN
+    verdict_id = f"{verdict.suite}@{verdict.sha256[:12]}/{verdict.suite_hash[:12]}"
+    return Checked(verdict_id, str(verdict.key), verdict.suite, CheckStanding.GREEN if verdict.passed else bad)
+
+
+def _code() -> str:
+    own = (__name__, "tickline.lanes", "tickline.markets", "tickline.sizing", "tickline.lake.lane_schemas")
+    parts = (code_version(*own), f"pydantic={importlib.metadata.version('pydantic')}")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

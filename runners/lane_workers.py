@@ -23,7 +23,7 @@ from pydantic import ValidationError
 from runners.lane_worker import FRAME
 from runners.shared_arrays import Arrays, SharedArrays, share
 from tickline.errors import LaneError
-from tickline.lanes.messages import opportunities_from
+from tickline.lanes.messages import found_from
 from tickline.lanes.model import Lane
 from tickline.lanes.scheduler_spec import SchedulerSettings
 from tickline.lanes.scheduling import (
@@ -144,7 +144,7 @@ class LaneWorkers:
 
     def _found(self, lane: Lane, body: bytes) -> LaneOutcome:
         try:
-            return LaneOutcome(lane, Ending.OK, found=opportunities_from(body))
+            return LaneOutcome(lane, Ending.OK, found=found_from(body))
         except ValidationError as error:
             self.kill(lane)
             first = error.errors(include_url=False)[0]

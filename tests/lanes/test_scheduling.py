@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tickline.errors import LaneError
-from tickline.lanes.messages import opportunities_from, opportunities_to
+from tickline.lanes.messages import Found, found_from, found_to
 from tickline.lanes.model import Basket, Kind, Lane, Leg, Opportunity, PricedLeg, Style
 from tickline.lanes.scheduler_spec import Coverage, LaneTimes, Polling, Restarts, SchedulerSettings, Tiering
 from tickline.lanes.scheduling import (
@@ -175,14 +175,14 @@ ENDINGS = st.sampled_from([Ending.OK, Ending.LATE, Ending.CRASHED])
 )
 def test_a_cycle_is_the_same_in_whatever_order_workers_answer(data, found):
     outcomes = [
-        LaneOutcome(lane, data.draw(ENDINGS), found=tuple(opportunity(name, lane) for name in names))
+        LaneOutcome(lane, data.draw(ENDINGS), found=Found(tuple(opportunity(name, lane) for name in names)))
         for lane, names in found.items()
     ]
     planned = Plan(1, (), (), tuple(Assignment(lane, MS) for lane in found), ())
     first = merge(planned, outcomes)
     assert merge(planned, data.draw(st.permutations(outcomes))) == first
     assert [one.lane for one in first.outcomes] == [lane for lane in Lane if lane in found]
-    everything = [one for outcome in first.outcomes for one in outcome.found]
+    everything = [one for outcome in first.outcomes for one in outcome.found.opportunities]
     assert len(first.opportunities) + first.repeated == len(everything)
     names = [one.opportunity_id for one in everything]
     assert [one.opportunity_id for one in first.opportunities] == list(dict.fromkeys(names))
@@ -212,9 +212,10 @@ def test_a_failing_lane_never_changes_what_is_planned_for_another(endings):
 
 
 def test_opportunities_cross_between_processes_unchanged():
-    found = (opportunity("a"), replace(opportunity("b", Lane.BUCKET), edge=Decimal("1E-7"), is_micro=True))
-    assert opportunities_from(opportunities_to(found)) == found
-    assert opportunities_to(found) == opportunities_to(opportunities_from(opportunities_to(found)))
+    hits = (opportunity("a"), replace(opportunity("b", Lane.BUCKET), edge=Decimal("1E-7"), is_micro=True))
+    found = Found(hits, (("no quote", 3),))
+    assert found_from(found_to(found)) == found
+    assert found_to(found) == found_to(found_from(found_to(found)))
 
 
 @pytest.mark.parametrize(

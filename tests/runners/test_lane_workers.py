@@ -22,7 +22,7 @@ from tickline.lanes.scheduling import Ending, Standing, scheduler
 LANES_CODE = '''
     import os, signal, sys, time
     from decimal import Decimal
-    from tickline.lanes.messages import opportunities_to
+    from tickline.lanes.messages import Found, found_to
     from tickline.lanes.model import Basket, Kind, Lane, Opportunity, Style
     from tickline.markets.model import Basis
 
@@ -30,9 +30,9 @@ LANES_CODE = '''
     def found(lane, cost):
         basket = Basket("b", lane, Kind.INTRA, (), 1, "family", "event", Basis.METADATA)
         cost = Decimal(str(cost))
-        return opportunities_to([
-            Opportunity(f"{lane}-{cost}", basket, Style.TAKER, 7, 0, (), cost, Decimal(0), 1 - cost, Decimal(5))
-        ])
+        return found_to(Found((
+            Opportunity(f"{lane}-{cost}", basket, Style.TAKER, 7, 0, (), cost, Decimal(0), 1 - cost, Decimal(5)),
+        )))
 
 
     def honest(lane, structure):
@@ -162,7 +162,7 @@ def test_a_late_answer_is_dropped_and_its_worker_goes_on(running):
     outcomes, _ = running.cycle()
     assert outcomes[Lane.BUCKET].ending is Ending.HELD
     outcomes, _ = running.when_both_stand()
-    assert outcomes[Lane.BUCKET].found[0].cost == Decimal("0.375")
+    assert outcomes[Lane.BUCKET].found.opportunities[0].cost == Decimal("0.375")
     assert running.pid(Lane.BUCKET) == pid
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tickline.errors import LaneError
+from tickline.lanes.messages import NOTHING, Found
 from tickline.lanes.model import Lane, Opportunity
 from tickline.lanes.scheduler_spec import Restarts, SchedulerSettings
 
@@ -47,12 +48,12 @@ class Ending(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneOutcome:
-    """What a lane came to in a cycle: what it found, in its own order, or why it found nothing."""
+    """What a lane came to in a cycle: what it found, or why it found nothing."""
 
     lane: Lane
     ending: Ending
     reason: str = ""
-    found: tuple[Opportunity, ...] = ()
+    found: Found = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def merge(planned: Plan, outcomes: Iterable[LaneOutcome]) -> CycleResult:
     opportunities: dict[str, Opportunity] = {}
     found = 0
     for one in ordered:
-        for opportunity in one.found:
+        for opportunity in one.found.opportunities:
             found += 1
             opportunities.setdefault(opportunity.opportunity_id, opportunity)
     kept = tuple(opportunities.values())
@@ -167,6 +168,11 @@ def settle(state: SchedulerState, result: CycleResult, now_ns: int, *, settings:
             _after(one, endings[one.lane], now_ns, settings) if one.lane in endings else one for one in state.lanes
         ),
     )
+
+
+def failing(state: SchedulerState) -> dict[Lane, str]:
+    """The lanes that failed and have given no good answer since, and why."""
+    return {one.lane: one.failure for one in state.lanes if one.failure}
 
 
 class _Do(StrEnum):

@@ -25,6 +25,7 @@ VENUES = ("alpha", "beta", "gamma")
 RUNGS = 2
 START_NS = 1_750_000_000_000_000_000
 SECOND_NS = 1_000_000_000
+MEAN_WAIT_S = 20.0
 BUCKET_NS = 600 * SECOND_NS
 SETTLES_NS = START_NS + 45 * 86_400 * SECOND_NS
 MAPPED = "mapped"
@@ -58,17 +59,21 @@ def made_world(numbers: int, seed: int) -> World:
 
 
 def stream(world: World, count: int, seed: int) -> Iterator[Opportunity]:
-    """Opportunities in order of time; the same basket, its aliases and the same id turn up again and again."""
+    """Opportunities in order of time: a few bets are seen very often, each through any of its baskets."""
     random = np.random.default_rng(seed)
-    now = START_NS
-    popularity = random.zipf(1.3, count) % len(world.baskets)  # some are seen far more often than others
-    waits = random.exponential(20.0, count)
-    costs = random.uniform(0.90, 0.985, count)
-    splits = random.uniform(0.2, 0.8, count)
+    aliases: dict[str, list[Basket]] = {}
+    for basket in world.baskets:
+        aliases.setdefault(world.bets[basket.basket_id], []).append(basket)
+    seen = [aliases[bet] for bet in random.permutation(sorted(aliases)).tolist()]
+    which = random.zipf(1.3, count) % len(seen)
+    through = random.random(count)
+    times = START_NS + (random.exponential(MEAN_WAIT_S, count).cumsum() * SECOND_NS).astype(np.int64)
+    costs, splits = random.uniform(0.90, 0.985, count), random.uniform(0.2, 0.8, count)
     depths = random.integers(20, 2_000, count)
-    for which, wait, cost, split, depth in zip(popularity, waits, costs, splits, depths, strict=True):
-        now += int(wait * SECOND_NS)
-        yield opportunity(world.baskets[which], now, cost=float(cost), split=float(split), depth=int(depth))
+    for nth, now in enumerate(times.tolist()):
+        of = seen[which[nth]]
+        basket = of[int(through[nth] * len(of))]
+        yield opportunity(basket, now, cost=float(costs[nth]), split=float(splits[nth]), depth=int(depths[nth]))
 
 
 def opportunity(basket: Basket, now_ns: int, *, cost: float, split: float = 0.5, depth: int = 500) -> Opportunity:
@@ -129,7 +134,7 @@ def surroundings(world: World, gates: GateSettings, stake: StakeSettings) -> Sur
 
 
 _GREEN = {
-    name: (Checked(nth, f"clean_markets/{name}/2025-06-15", "clean_markets", CheckStanding.GREEN),)
+    name: (Checked(str(nth), f"clean_markets/{name}/2025-06-15", "clean_markets", CheckStanding.GREEN),)
     for nth, name in enumerate((*VENUES, MAPPED), 1)
 }
 _READY = {lane.value: Readiness(is_ready=True, covered=1.0) for lane in Lane}

@@ -80,12 +80,19 @@ def bankrolls(capital: Decimal, split: Mapping[str, float]) -> dict[str, Decimal
 
 
 def _within(earned: Sequence[float], floor: float, ceiling: float) -> list[float]:
-    """Shares clip(scale x earned, floor, ceiling) at the scale at which they add up to 1, found by bisection."""
-    low, high = 0.0, ceiling / min(earned)
-    for _ in range(200):
-        scale = (low + high) / 2
-        if sum(min(max(scale * one, floor), ceiling) for one in earned) < 1:
-            low = scale
-        else:
-            high = scale
-    return [min(max(high * one, floor), ceiling) for one in earned]
+    """Shares clip(scale x earned, floor, ceiling) at the scale at which they add up to 1.
+
+    Their sum grows with the scale, straight between the scales at which one leaves the floor or reaches the ceiling.
+    """
+
+    def at(scale: float) -> list[float]:
+        return [min(max(scale * one, floor), ceiling) for one in earned]
+
+    low, low_sum = 0.0, floor * len(earned)
+    for bend in sorted(bound / one for one in earned for bound in (floor, ceiling)):
+        bend_sum = sum(at(bend))
+        if bend_sum >= 1:
+            part = (1 - low_sum) / (bend_sum - low_sum) if bend_sum > low_sum else 1.0
+            return at(low + part * (bend - low))
+        low, low_sum = bend, bend_sum
+    return at(low)

@@ -23,7 +23,7 @@ class Scope(StrEnum):
 
     def of(self, name: str) -> str:
         """The key of one of these, as exposures are kept by."""
-        return f"{self}:{name}"
+        return self + ":" + name
 
 
 ACCOUNT = Scope.ACCOUNT.of("all")

@@ -64,8 +64,8 @@ def entries(fills: pl.DataFrame) -> pl.DataFrame:
 def refit(fills: pl.DataFrame, declared: Mapping[str, ImpactCurve], fitting: ImpactFitting) -> dict[str, ImpactCurve]:
     """The curve of each lane in `declared`, out of its entries in `lane_fills` where there are enough of them.
 
-    Robust non-linear least squares (soft L1, after Huber 1964), scaled by the median absolute residual, so that a few
-    wild fills do not bend the curve. Fills that slipped nothing, or gained, count as they are.
+    Robust non-linear least squares: soft L1, then Cauchy's loss at the scale of the median absolute residual (Huber
+    1981, Robust Statistics, 7), so that a few wild fills do not bend it. Fills that slipped nothing count as they are.
     """
     by_lane = entries(fills).filter(pl.col("size") > 0, pl.col("slippage").is_finite()).sort("lane", "size", "slippage")
     curves = {}
@@ -92,6 +92,6 @@ def _fitted(sizes: npt.NDArray[np.float64], slipped: npt.NDArray[np.float64], fi
 
     found = least_squares(residuals, start, bounds=bounds, loss="soft_l1", x_scale=[typical, 1.0])
     noise = max(1.4826 * float(np.median(np.abs(residuals(found.x)))) * noise, 1e-9)
-    found = least_squares(residuals, found.x, bounds=bounds, loss="soft_l1", x_scale=[typical, 1.0])
+    found = least_squares(residuals, found.x, bounds=bounds, loss="cauchy", x_scale=[typical, 1.0])
     level, power = float(found.x[0]), float(found.x[1])
     return ImpactCurve(alpha=round(min(level / middle**power, 10.0), 12), power=round(power, 6))

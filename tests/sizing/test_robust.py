@@ -1,0 +1,55 @@
+"""What several looks agree on is not set by any one of them."""
+
+import statistics
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tickline.sizing.robust import Looks, Robustness, cautious_depth, cautious_price, median, spread, winsorised
+
+VALUES = st.lists(st.floats(0.01, 0.99), min_size=3, max_size=9)
+EXTREMES = st.one_of(st.sampled_from([0.0, 1e-9, 1e12]), st.floats(0, 1e6))
+
+
+@settings(max_examples=40, deadline=None)
+@given(VALUES)
+def test_the_median_is_the_textbooks(values):
+    assert median(values) == statistics.median(values)
+
+
+@settings(max_examples=80, deadline=None)
+@given(VALUES, st.data(), EXTREMES)
+def test_replacing_one_look_moves_the_median_no_further_than_to_its_neighbours(values, data, extreme):
+    at = data.draw(st.integers(0, len(values) - 1))
+    replaced = [*values[:at], extreme, *values[at + 1 :]]
+    ordered, half = sorted(values), len(values) // 2
+    assert (
+        ordered[max(half - 1 - (len(values) + 1) % 2, 0)] <= median(replaced) <= ordered[min(half + 1, len(values) - 1)]
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(VALUES, st.floats(0, 5))
+def test_winsorising_moves_only_what_is_far_out_and_keeps_the_order(values, deviations):
+    moved = winsorised(values, deviations=deviations, least_spread=0.005)
+    reach = deviations * max(spread(values), 0.005)
+    middle = median(values)
+    for before, after in zip(values, moved, strict=True):
+        assert abs(after - middle) <= reach + 1e-12
+        assert after == before or abs(before - middle) > reach - 1e-12
+    assert [x for _, x in sorted(zip(values, moved, strict=True))] == sorted(moved)
+
+
+def test_a_price_far_below_what_was_seen_is_not_believed_and_one_above_is():
+    looks = Looks((0.40, 0.41, 0.40, 0.02))
+    settings_ = Robustness(deviations=2, least_spread=0.005)
+    assert 0.37 < cautious_price(0.02, looks, settings_) <= 0.40
+    assert cautious_price(0.60, looks, settings_) == 0.60
+    assert cautious_price(0.395, looks, settings_) == 0.395
+    assert cautious_price(0.02, Looks(), settings_) == 0.02
+
+
+def test_a_depth_that_was_not_there_before_is_not_counted_on():
+    assert cautious_depth(10_000, Looks((), (100, 120, 10_000))) == 120
+    assert cautious_depth(5, Looks((), (100, 120, 5))) == 5
+    assert cautious_depth(7, Looks()) == 7

@@ -13,6 +13,7 @@ from tickline.backtest.report.preview import picture, preview
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
 from tickline.lake.schemas import BARS, DATASETS
+from tickline.markets.model import Severity
 from tickline.pipeline.evidence import evidence_behind
 
 Metadata: TypeAlias = dict[str, RawMetadataValue]
@@ -67,8 +68,8 @@ def _table(lake: Lake, publication: Publication) -> str:
     if dataset == "backtest_equity":
         equity = lake.scan([publication]).collect()["equity"]
         return markdown(("equity", "first", "last"), [(sparkline(equity), number(equity[0]), number(equity[-1]))])
-    if dataset == "allocations":
-        return _weights(lake.scan([publication]).collect())
+    if dataset in _OF_ROWS:
+        return _OF_ROWS[dataset](lake.scan([publication]).collect())
     if dataset == "backtest_summary":
         return _summary(lake, publication)
     return ""
@@ -93,6 +94,19 @@ def _weights(weights: pl.DataFrame) -> str:
         for name, weight, share, volatility in shown.reverse().iter_rows()
     ]
     return markdown(("instrument", "weight", "share of risk", "volatility"), rows)
+
+
+def _pairs(pairs: pl.DataFrame) -> str:
+    """The pairs a person should look at, the worst first."""
+    shown = pairs.filter(pl.col("severity") != Severity.NONE.value).select(
+        "severity", "left_market", "right_market", "relation", "confidence", pl.col("flags").list.join(", ")
+    )
+    worst = pl.col("severity").replace_strict({one.value: nth for nth, one in enumerate(Severity)})
+    rows = [
+        (severity, left, right, relation, number(confidence), flags)
+        for severity, left, right, relation, confidence, flags in shown.sort(worst, descending=True).iter_rows()
+    ]
+    return markdown(("severity", "left", "right", "relation", "confidence", "flags"), rows) if rows else ""
 
 
 def _bars(bars: pl.DataFrame) -> str:
@@ -126,3 +140,7 @@ def markdown(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
 def _escape(text: str) -> str:
     # A symbol is a venue's text: it must not become markup in the UI.
     return "".join(character if character.isalnum() or character in " .,-+:%▁▂▃▄▅▆▇█/_" else " " for character in text)
+
+
+_OF_ROWS = {"allocations": _weights, "mapping": _pairs}
+"""Datasets whose table is made of all their rows."""

@@ -1,0 +1,151 @@
+"""Decisions: the same for the same, exact in what they put at risk, and sized by the book that there is."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from qa._opportunities import SECOND_NS, START_NS, made_world, opportunity, stream, surroundings
+from tickline.errors import LaneError
+from tickline.lake.lane_schemas import DECISIONS
+from tickline.lanes.decisions import decide, frames
+from tickline.lanes.depth import Level
+from tickline.lanes.desk import Closing, acknowledged, at_risk, close, from_json, opened_desk, to_json
+from tickline.lanes.gates import GateSettings
+from tickline.lanes.model import Kind, Lane
+from tickline.sizing.impact import ImpactCurve
+from tickline.sizing.robust import Looks
+from tickline.sizing.stake import StakeSettings
+
+WORLD = made_world(4, 1)
+STAKE = StakeSettings()
+AROUND = surroundings(WORLD, GateSettings(cooldown_s=300), STAKE)
+CROSS = next(one for one in WORLD.baskets if one.kind is Kind.CROSS)
+FOUND = opportunity(CROSS, START_NS, cost=0.93, split=0.5, depth=100)
+DESK = opened_desk(Decimal(10_000), [lane.value for lane in Lane], STAKE)
+
+
+def decided(found, state=DESK, around=AROUND):
+    made = []
+    for one in found:
+        state, decision = decide(state, one, around.at(one))
+        made.append(decision)
+    return state, made
+
+
+@pytest.fixture(scope="module")
+def day():
+    return decided(stream(WORLD, 250, 3))
+
+
+def test_the_same_stream_is_decided_the_same_and_the_given_state_is_left_alone(day):
+    before = to_json(DESK)
+    state, made = decided(stream(WORLD, 250, 3))
+    assert (state, made) == day
+    assert to_json(state) == to_json(day[0])
+    assert to_json(DESK) == before
+
+
+def test_a_stored_state_is_read_back_equal_and_goes_on_the_same(day):
+    found = list(stream(WORLD, 250, 3))
+    half, first = decided(found[:125])
+    assert from_json(to_json(half)) == half
+    state, rest = decided(found[125:], state=from_json(to_json(half)))
+    assert (state, first + rest) == day
+
+
+@pytest.mark.parametrize("text", ["", "{}", "null", '{"capital": "ten"}'])
+def test_a_state_that_cannot_be_read_is_no_state(text):
+    with pytest.raises(LaneError, match="not readable"):
+        from_json(text)
+
+
+def test_what_is_at_risk_is_what_was_taken_to_the_last_digit(day):
+    state, made = day
+    taken = [one for one in made if one.is_taken]
+    assert len(taken) > 5
+    assert at_risk(state) == sum(one.stake for one in taken)
+    for scope in ("event", "cluster", "lane"):
+        assert sum(amount for key, amount in state.exposure.items() if key.startswith(scope)) == at_risk(state)
+    assert sum(amount for key, amount in state.exposure.items() if key.startswith("venue")) == at_risk(state)
+
+
+def test_closing_frees_what_was_at_risk_and_counts_what_was_made(day):
+    state, made = day
+    ids = [one.opportunity.opportunity_id for one in made if one.is_taken]
+    for nth, one in enumerate(ids):
+        state = close(state, Closing(one, START_NS + 86_400 * SECOND_NS, Decimal(nth - 2), nth == len(ids) - 1), STAKE)
+    assert state.exposure == state.held == {}
+    assert state.made == state.day_made == sum(nth - 2 for nth in range(len(ids)))
+    assert state.peak == state.made
+    assert state.failures == 1
+    assert sum(record.trades for record in state.records.values()) == len(ids)
+    assert sum(state.bankrolls.values()) == state.capital
+    with pytest.raises(LaneError, match="close what was taken, once"):
+        close(state, Closing(ids[0], START_NS, Decimal(0)), STAKE)
+
+
+def test_losses_lower_the_multiplier_and_a_new_day_forgets_only_its_own_loss():
+    state, _ = decided([FOUND])
+    lost = close(state, Closing(FOUND.opportunity_id, START_NS + SECOND_NS, Decimal(-900)), STAKE)
+    assert lost.drawdown == pytest.approx(0.09)
+    assert lost.restraint.multiplier == pytest.approx(0.5)
+    assert lost.day_made == -900
+    later = opportunity(CROSS, START_NS + 3 * 86_400 * SECOND_NS, cost=0.93, depth=100_000)
+    after, decision = decide(lost, later, AROUND.at(later))
+    assert after.day_made == 0
+    assert decision.is_taken
+    assert decision.multiplier == pytest.approx(0.5 * float(lost.bankrolls["cross"]) / 10_000)
+    assert acknowledged(lost).drawdown == 0
+    assert acknowledged(lost).restraint == lost.restraint
+
+
+def test_rows_hold_every_answer_and_money_exactly(day):
+    _, made = day
+    rows = frames(made)
+    assert rows.schema == pl.Schema(DECISIONS.columns)
+    assert rows.height == len(made)
+    taken = rows.filter("is_taken")
+    assert taken["stake"].sum() == sum(one.stake for one in made)
+    assert taken["reason"].null_count() == taken.height
+    refused = rows.filter(~pl.col("is_taken"))
+    assert refused["reason"].null_count() == 0
+    for row, one in zip(rows.iter_rows(named=True), made, strict=True):
+        assert row["opportunity_id"] == one.opportunity.opportunity_id
+        assert [tuple(answer.values()) for answer in row["gates"]] == [
+            (answer.gate, answer.passed, answer.detail) for answer in one.answers
+        ]
+
+
+def test_no_decisions_are_no_rows():
+    assert frames([]).schema == pl.Schema(DECISIONS.columns)
+
+
+def test_levels_beyond_the_best_are_taken_while_they_pay_and_paid_for():
+    deep = {
+        one.leg: (Level(one.price, Decimal(100), one.fee), Level(one.price + Decimal("0.01"), Decimal(900), one.fee))
+        for one in FOUND.legs
+    }
+    free = StakeSettings(
+        participation=1.0, other_lanes=STAKE.other_lanes.model_copy(update={"impact": ImpactCurve(alpha=0)})
+    )
+    plain = replace(AROUND.at(FOUND), stake=free, looks={one.leg: Looks((0.465,) * 3) for one in FOUND.legs})
+    _, shallow = decide(DESK, FOUND, plain)
+    state, walked = decide(DESK, FOUND, replace(plain, levels=deep))
+    assert shallow.size == 100
+    assert walked.size > 100
+    unit = walked.stake / walked.size
+    exact = FOUND.cost + FOUND.fees + (walked.size - 100) * Decimal("0.02") / walked.size
+    assert unit >= exact
+    assert unit == pytest.approx(exact, rel=Decimal("0.01"))
+    assert walked.stake <= DESK.capital * free.caps.trade
+    assert at_risk(state) == walked.stake
+
+
+def test_an_opportunity_with_more_legs_on_one_venue_counts_all_of_them_there():
+    ladder = next(one for one in WORLD.baskets if one.kind is Kind.LADDER)
+    found = opportunity(ladder, START_NS, cost=0.93)
+    state, decision = decide(DESK, found, AROUND.at(found))
+    assert len({leg.market.venue for leg in ladder.legs}) == 1
+    assert state.exposure[f"venue:{ladder.legs[0].market.venue}"] == decision.stake > 0

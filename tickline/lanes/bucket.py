@@ -1,7 +1,8 @@
 """The bucket lane: NO of all markets of an exclusive group, and YES of all where one of them has to be yes.
 
-A group that loses a market to a result of no stays what it is; one that was voided or closed without a result leaves
-the rest exclusive, but no longer exhaustive.
+That a group is exclusive is the venue's word; whether it is exhaustive may be guessed, and all-YES that stands on a
+guess waits for a person. A group that loses a market to a result of no stays what it is; one that was voided or closed
+without a result leaves the rest exclusive, but no longer exhaustive.
 """
 
 import polars as pl
@@ -25,7 +26,12 @@ def find(markets: pl.DataFrame, mapping: pl.DataFrame) -> Found:
     judged = grouped.join(_groups(grouped), on="subject", how="left")
     refused = judged.filter(pl.col("reason").is_not_null()).unique("subject").select("subject", "reason")
     members = judged.filter(pl.col("reason").is_null(), is_live())
-    drafts = pl.concat([_legs(members, Kind.ALL_NO, Side.NO), _legs(members, Kind.ALL_YES, Side.YES)])
+    drafts = pl.concat(
+        [
+            _legs(members.with_columns(source=pl.lit(Basis.METADATA)), Kind.ALL_NO, Side.NO),
+            _legs(members, Kind.ALL_YES, Side.YES),
+        ]
+    )
     return assemble(Lane.BUCKET, drafts, known, mapping=mapping, refusals=[refused])
 
 

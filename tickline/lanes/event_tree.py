@@ -31,15 +31,18 @@ def find(markets: pl.DataFrame, mapping: pl.DataFrame) -> Found:
     trees = usable.with_columns(
         n=pl.len().over(_TREE).cast(pl.Int32),
         label=pl.col("label_of_children").fill_null(Label.UNKNOWN),
-        source=_source(),
         draft=pl.format("{} {}", "subject", "siblings"),
         pair_id=pl.lit(None, pl.String()),
         confidence=pl.lit(1.0),
-    ).with_columns(is_tradable=pl.col("source") != Basis.HEURISTIC)
+    )
     drafts = pl.concat(
         [
-            *_legs(trees, Kind.PARENT_YES_CHILDREN_NO, Side.YES),
-            *_legs(trees.filter(pl.col("is_group")), Kind.PARENT_NO_CHILDREN_YES, Side.NO),
+            *_legs(_grounded(trees, _is_guess()), Kind.PARENT_YES_CHILDREN_NO, Side.YES),
+            *_legs(
+                _grounded(trees.filter(pl.col("is_group")), _is_guess() | _is_guessed_label()),
+                Kind.PARENT_NO_CHILDREN_YES,
+                Side.NO,
+            ),
         ]
     )
     apart = usable.filter(~pl.col("is_group")).select("subject", pl.lit("children not exclusive").alias("reason"))
@@ -102,11 +105,21 @@ def _labels(known: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _source() -> pl.Expr:
-    is_guess = (pl.col("parent_source") != Basis.METADATA).fill_null(value=True)
-    is_guessed_group = pl.col("is_group") & (pl.col("label_source") == Basis.HEURISTIC).fill_null(value=False)
-    any_guess = (is_guess | is_guessed_group).any().over(_TREE)
-    return pl.when(any_guess).then(pl.lit(Basis.HEURISTIC)).otherwise(pl.lit(Basis.METADATA))
+def _grounded(trees: pl.DataFrame, is_guess: pl.Expr) -> pl.DataFrame:
+    """Trees with who says so: what a guess is part of waits for a person."""
+    any_guess = is_guess.any().over(_TREE)
+    return trees.with_columns(
+        source=pl.when(any_guess).then(pl.lit(Basis.HEURISTIC)).otherwise(pl.lit(Basis.METADATA)),
+        is_tradable=~any_guess,
+    )
+
+
+def _is_guess() -> pl.Expr:
+    return (pl.col("parent_source") != Basis.METADATA).fill_null(value=True)
+
+
+def _is_guessed_label() -> pl.Expr:
+    return (pl.col("label_source") == Basis.HEURISTIC).fill_null(value=False)
 
 
 def _legs(trees: pl.DataFrame, kind: Kind, of_parent: Side) -> list[pl.DataFrame]:

@@ -9,7 +9,8 @@ from tickline.lake.market_schemas import MAPPING
 def shown(*said: tuple[str, str]) -> list[str]:
     rows = [
         dict.fromkeys(MAPPING.columns)
-        | {"left_market": market, "severity": severity, "confidence": 0.5, "flags": ["stale", "terms"]}
+        | {"left_market": market, "right_market": "other", "relation": "equivalent", "confidence": 0.5}
+        | {"severity": severity, "flags": ["stale", "terms"]}
         for market, severity in said
     ]
     return _pairs(pl.DataFrame(rows, schema=MAPPING.columns)).splitlines()[2:]
@@ -29,3 +30,4 @@ def test_nothing_to_look_at_shows_as_no_table() -> None:
 def test_the_text_of_a_venue_is_no_markup() -> None:
     (line,) = shown(("<img src=x>|[a](b)", "warn"))
     assert not set("<>[]()") & set(line)
+    assert line.count("|") == 7

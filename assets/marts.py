@@ -84,7 +84,8 @@ def mart_partitions(graph: Sequence[Stage]) -> dg.DailyPartitionsDefinition:
 @cache
 def models() -> dict[str, str]:
     """The KPI models and their descriptions, as the dbt project declares them."""
-    declared = yaml.safe_load((PROJECT / "models" / "kpi" / "kpi.yml").read_text())["models"]
+    files = sorted((PROJECT / "models" / "kpi").glob("*.yml"))
+    declared = [model for file in files for model in yaml.safe_load(file.read_text())["models"]]
     return {model["name"]: " ".join(model["description"].split()) for model in declared}
 
 

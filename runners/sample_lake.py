@@ -1,7 +1,7 @@
 """A lake of a few thousand rows that touches every branch of the marts: what a review of SQL changes runs over.
 
 Two venues over three days: `alpha` trades round the clock, `beta` has one short session a day, closes early on
-the second day and, on the third, delivers nothing although it is open.
+the second day and, on the third, delivers nothing although it is open. A set of lanes, `desk`, trades on paper.
 """
 
 from datetime import date, datetime, timedelta
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
+from runners.sample_lanes import lane_days
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schema import NS
 from tickline.lake.schemas import BARS, CLEAN, GAPS, INSTRUMENTS, QUARANTINE, RAW, SESSIONS, Feed
@@ -30,7 +31,7 @@ def partitions() -> dict[PartitionKey, pl.DataFrame]:
         for day in DAYS:
             if (venue, day) != SILENT:
                 found |= _day(venue, day)
-    return found
+    return found | lane_days(DAYS, name="desk")
 
 
 def write(folder: Path) -> list[tuple[PartitionKey, str]]:

@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from runners import sample_lake
+from runners import sample_lake, sample_lanes
 from tickline.errors import LakeError
-from tickline.kpi import marts
+from tickline.kpi import lanes, marts
 from tickline.lake.keys import PartitionKey
 
 pytestmark = pytest.mark.slow
@@ -124,6 +124,42 @@ def test_gaps_and_activity_add_up(home):
     assert activity["turnover"].sum() == pytest.approx(float(lake("bars_1m")["turnover"].sum()), rel=1e-12)
 
 
+def test_the_marts_of_lanes_are_the_figures_of_runs_of_one_day(home):
+    partitions = sample_lanes.lane_days(sample_lake.DAYS, name="desk")
+    figures = {
+        "kpi_lane_conversion_daily": lanes.conversion,
+        "kpi_lane_families_daily": lanes.families,
+        "kpi_lane_edge_daily": lambda run: lanes.edges(run, top=3),
+        "kpi_lane_family_edge_daily": lambda run: lanes.edges(run, ("lane", "family"), top=3),
+        "kpi_lane_fills_daily": lanes.fill_quality,
+        "kpi_lane_concentration_daily": lanes.concentration,
+        "kpi_lane_costs_daily": lanes.costs,
+    }
+    for name, figure in figures.items():
+        of_days = [
+            figure(lanes.run_of({key: frame for key, frame in partitions.items() if key.date == day})).with_columns(
+                lane_set=pl.lit("desk"), day=pl.lit(day)
+            )
+            for day in sample_lake.DAYS
+        ]
+        expected = pl.concat(of_days)
+        seen = table(home, name).select(expected.columns)
+        keys = [column for column, dtype in seen.schema.items() if dtype in (pl.String, pl.Date)]
+        assert_frame_equal(seen.sort(keys), expected.sort(keys))
+    assert set(table(home, "kpi_lane_costs_daily")["statement"]) == {"not provided"}
+
+
+@pytest.mark.parametrize("again", [0, 1])
+def test_a_position_counted_twice_fails_the_build(again, build, objects, tmp_path):
+    """Twice in its day's rows, or closed on the day after once more."""
+    partitions = sample_lanes.lane_days(sample_lake.DAYS, name="desk")
+    first, later = (PartitionKey.daily("lane_positions", "desk", sample_lake.DAYS[nth]) for nth in (0, again))
+    twice = pl.concat([partitions[later], partitions[first].filter(status="settled").head(1)])
+    test = ("families_add_up_to_opened_rows", "no_position_opens_or_closes_twice")[again]
+    with pytest.raises(LakeError, match=test):
+        build(tmp_path / "home", replaced(objects, later, twice, tmp_path / "twice.parquet"), *sample_lake.DAYS[::2])
+
+
 def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home, build, objects, tmp_path):
     key = PartitionKey.daily("gaps_quotes", "alpha", sample_lake.DAYS[1])
     late = sample_lake.partitions()[key].with_columns(pl.col("ts_to") + pl.duration(minutes=1))
@@ -135,7 +171,7 @@ def test_late_rows_change_their_day_alone_and_building_it_again_restores_it(home
     assert after.filter(changed)["gap_minutes"].to_list() == [6.5, 13.0]
     build(home, objects, *sample_lake.DAYS[1:])
     restored = everything(home)
-    assert len(restored) == 8
+    assert len(restored) == 15
     for name, frame in before.items():
         assert_frame_equal(restored[name], frame)
 

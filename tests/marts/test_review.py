@@ -82,7 +82,7 @@ def test_sqlmesh_and_dbt_build_the_same_tables(unchanged, build, objects, tmp_pa
     dbt = marts.connect(marts.embedded(tmp_path / "home"))
     sqlmesh = duckdb.connect(unchanged[1] / "lake.duckdb")
     names = [name for name in review.contracts(review.PROJECT) if name.startswith("kpi_")]
-    assert len(names) == 8
+    assert len(names) == 15
     for name in names:
         built = dbt.table(name).pl()
         planned = sqlmesh.sql(f"select * from lake.marts.{name}").pl()

@@ -21,7 +21,8 @@ PROJECT = Path(__file__).parents[2] / "dbt_project"
 MODELS = frozenset(path.stem for path in (PROJECT / "models" / "kpi").glob("*.sql"))
 """The marts."""
 
-MART_INPUTS = frozenset(f"{stage}_{feed}" for stage in ("raw", "clean", "quarantine", "gaps") for feed in Feed)
+_LANES = frozenset({"opportunities", "decisions", "lane_fills", "lane_positions"})
+MART_INPUTS = _LANES | {f"{stage}_{feed}" for stage in ("raw", "clean", "quarantine", "gaps") for feed in Feed}
 """Datasets by UTC day the marts read; with bars_1m by session date, and each venue's reference."""
 
 

@@ -116,8 +116,9 @@ def expose(marts: Marts, objects: Iterable[tuple[PartitionKey, str]], *, databas
 
     `objects` are partitions and the URI of their object: for the days to build, those of every venue, because a
     build replaces whole days. A dataset without objects is an empty relation of the same columns. Rows gain
-    `venue` and `day` (the partition's period) where the dataset itself does not name its venue. Raises LakeError
-    where an object cannot be opened.
+    `venue` and `day`, the partition's own; the former is `partition_venue` where rows name a venue themselves.
+
+    Raises LakeError where an object cannot be opened.
     """
     chosen = sorted(objects)
     unknown = sorted({key.dataset for key, _ in chosen} - DATASETS.keys())
@@ -282,7 +283,8 @@ def _in_wheel(name: str, version: str) -> Path:
 def _relate(connection: duckdb.DuckDBPyConnection, dataset: str, uris: list[str]) -> None:
     schema = DATASETS[dataset]
     columns = ", ".join(f"ticks.{column}" for column in schema.columns)
-    partition = "" if "venue" in schema.columns else "objects.venue, objects.day, "
+    whose = "objects.venue as partition_venue" if "venue" in schema.columns else "objects.venue"
+    partition = f"{whose}, objects.day, "
     if not uris:
         connection.register("ticks", schema.empty().to_arrow())
         connection.execute(

@@ -1,0 +1,1 @@
+{{ edge_of_closed(ref('stg_lane_positions'), ['lane', 'family']) }}

@@ -6,17 +6,13 @@ from dataclasses import replace
 
 import polars as pl
 
-from expectations.allocation_checks import weighed_by
-from expectations.checks import judged_by
 from expectations.declared_checks import hash_by, judge
 from expectations.evaluate import Outcome
-from expectations.signal_checks import told_by
 from expectations.suites import Expectation, Severity, Suite, of_partition
 from tickline.backtest.spec import StrategySpec
 from tickline.lake.keys import PartitionKey
 from tickline.lake.lake import Lake
 from tickline.lake.records import Publication
-from tickline.universe import Universe
 
 _MONEY = ("capital", "cash", "fees", "charges", "equity")
 _AS_DECLARED = of_partition("schema_differences", "Columns and types are exactly the declared ones")
@@ -52,16 +48,6 @@ SUITES = {
     ),
 }
 """What a strategy's partitions are judged by, by dataset."""
-
-
-def suites_of(universe: Universe) -> dict[tuple[str, str], str]:
-    """By venue, strategy or portfolio and dataset, the hash of what each partition of a universe is judged by now."""
-    return (
-        judged_by(universe.venues.values())
-        | gated_by(universe.strategies.values())
-        | weighed_by(universe.portfolios.values())
-        | told_by(universe.signals.values())
-    )
 
 
 def gated_by(strategies: Iterable[StrategySpec]) -> dict[tuple[str, str], str]:

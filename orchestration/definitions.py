@@ -8,6 +8,8 @@ from assets.allocations import allocation_assets
 from assets.backtests import backtest_assets
 from assets.bars import bar_assets
 from assets.clean import clean_assets
+from assets.lanes import lane_assets
+from assets.mapping import mapping_assets
 from assets.marts import mart_assets, mart_partitions
 from assets.raw import raw_assets
 from assets.reference import reference_assets
@@ -35,6 +37,12 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
         for make in (reference_assets, raw_assets, clean_assets, bar_assets)
         for asset in make(graph, venue)
     ]
+    mappings = [
+        asset
+        for spec in universe.mappings.values()
+        for asset in mapping_assets(graph, spec, universe.decisions[spec.name])
+    ]
+    lanes = [asset for spec in universe.lanes.values() for asset in lane_assets(graph, spec)]
     signals = [asset for declared in universe.signals.values() for asset in signal_assets(graph, declared)]
     backtests = [asset for spec in universe.strategies.values() for asset in backtest_assets(graph, spec)]
     allocations = [asset for spec in universe.portfolios.values() for asset in allocation_assets(graph, spec)]
@@ -43,6 +51,8 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
         assets=with_policies(
             [
                 *assets,
+                *mappings,
+                *lanes,
                 *signals,
                 *backtests,
                 *allocations,

@@ -17,8 +17,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy import create_engine, text
 
-from expectations.backtest_checks import suites_of
 from expectations.mart_checks import MART_SUITE
+from expectations.universe_checks import suites_of
 from tickline.kpi.freshness import inputs_now, record_built
 from tickline.lake.records import Publication, Verdict
 from tickline.pipeline.graph import utc_days

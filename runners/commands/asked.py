@@ -23,8 +23,13 @@ OnlyVenue = Annotated[str | None, typer.Option(help="Only this venue.")]
 
 
 def known(here: Workspace, venue: str) -> str:
-    """The venue, signal set, strategy or portfolio, where the configuration has it. Raises ConfigError where not."""
-    there = (*here.universe.venues, *here.universe.signals, *here.universe.strategies, *here.universe.portfolios)
+    """The name of a venue, or of anything else with partitions of its own, where the configuration has it.
+
+    Raises ConfigError where not.
+    """
+    declared = here.universe
+    kinds = (declared.venues, declared.mappings, declared.lanes, declared.signals, declared.strategies)
+    there = [name for kind in (*kinds, declared.portfolios) for name in kind]
     if venue not in there:
         raise ConfigError(f"no venue {venue!r}; there are {', '.join(there)}")
     return venue

@@ -12,8 +12,8 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from expectations.backtest_checks import suites_of
 from expectations.mart_checks import MART_SUITE
+from expectations.universe_checks import suites_of
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from runners.commands.asked import First, Last, OnlyVenue, known
 from tickline.errors import ConfigError

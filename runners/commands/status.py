@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expectations.backtest_checks import suites_of
 from expectations.mart_checks import MART_SUITE
+from expectations.universe_checks import suites_of
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
 from runners.commands.backfill import MARTS

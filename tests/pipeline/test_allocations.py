@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from expectations.allocation_checks import judge_allocations, measures_of, weighed_by
-from expectations.backtest_checks import suites_of
+from expectations.universe_checks import suites_of
 from tickline.errors import BacktestError, ConfigError, LakeError
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import ALLOCATIONS

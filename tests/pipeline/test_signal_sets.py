@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 import yaml
 
-from expectations.backtest_checks import suites_of
 from expectations.signal_checks import judge_signals, measures_of
+from expectations.universe_checks import suites_of
 from runners.commands.backtest import changed
 from tickline.backtest.report.page import report
 from tickline.backtest.walkforward import summarise

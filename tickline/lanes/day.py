@@ -22,7 +22,7 @@ from tickline.lanes.opportunities import frames as opportunity_frames
 from tickline.lanes.paper import Position, open_position
 from tickline.lanes.paper import frames as paper_frames
 from tickline.lanes.paper_events import Event
-from tickline.lanes.pricing import Priced, price
+from tickline.lanes.pricing import price
 from tickline.lanes.seen import Seen, World
 from tickline.lanes.spec import LaneSpec
 from tickline.lanes.structure import KEY, Structure, compiled
@@ -83,10 +83,10 @@ class _Replay:
             if opportunity.opportunity_id not in self.known:
                 self.known.add(opportunity.opportunity_id)
                 self.found.append(opportunity)
-                self._decide(opportunity, priced, structure)
+                self._decide(opportunity, structure)
 
-    def _decide(self, opportunity: Opportunity, priced: Priced, structure: Structure) -> None:
-        context = self.seen.context(opportunity, priced, structure, self.spec)
+    def _decide(self, opportunity: Opportunity, structure: Structure) -> None:
+        context = self.seen.context(opportunity, structure)
         self.desk, decision = decide(self.desk, opportunity, context)
         self.decided.append(decision)
         if not decision.is_taken:
@@ -105,7 +105,7 @@ def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
     """The datasets LANES of a day. Raises LaneError where the material contradicts itself."""
     begin = int(datetime(material.day.year, material.day.month, material.day.day, tzinfo=UTC).timestamp()) * NS_A_SECOND
     desk, positions = _restored(material.state, spec)
-    run = _Replay(spec, desk, positions, Seen(material.world, material.mapping))
+    run = _Replay(spec, desk, positions, Seen(material.world, material.mapping, spec))
     markets = _tradable_on(material.markets, material.events)
     ends = ends_of(material.markets)
     last = material.events.clear()
@@ -126,7 +126,7 @@ def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
             baskets, legs = [*baskets, found.baskets], [*legs, found.legs]
             run.refusals.append(found.refusals)
         book = Book.from_frames(structure.markets, last, now_ns)
-        run.seen.see(window, book)
+        run.seen.see(window, structure, book)
         run.look(structure, book)
     return _frames(run, baskets, legs)
 

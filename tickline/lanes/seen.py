@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tickline.lanes.book import Book
+from tickline.lanes.coverage import coverage, watch, watched
 from tickline.lanes.gates import Checked, Context, Listed, Paired, Readiness
 from tickline.lanes.model import Leg, Opportunity
-from tickline.lanes.pricing import Priced
 from tickline.lanes.spec import LaneSpec
 from tickline.lanes.structure import KEY, NO, YES, Structure
 from tickline.markets.fees import Fees, fees_of
@@ -28,10 +28,13 @@ class World:
 
 
 class Seen:
-    """What was seen of books and clocks until the last look, and of the mappings."""
+    """What was seen of books, clocks and coverage until the last look, and of the mappings."""
 
-    def __init__(self, world: World, mapping: pl.DataFrame) -> None:
+    def __init__(self, world: World, mapping: pl.DataFrame, spec: LaneSpec) -> None:
         self._world = world
+        self._spec = spec
+        self._watches = watched(spec.lanes)
+        self._readiness: Mapping[str, Readiness] = {}
         self._pairs = {
             row["pair_id"]: Paired(row["mapping"], row["is_tradable"], Severity(row["severity"]))
             for row in mapping.select("pair_id", "mapping", "is_tradable", "severity").iter_rows(named=True)
@@ -39,27 +42,29 @@ class Seen:
         self._books: list[Book] = []
         self._skews: dict[str, int] = {}
 
-    def see(self, events: pl.DataFrame, book: Book) -> None:
+    def see(self, events: pl.DataFrame, structure: Structure, book: Book) -> None:
         """Take note of a look, and of the events (EVENTS) since the one before."""
         told = events.drop_nulls("ts_event").group_by("venue").agg((pl.col("ts_event") - pl.col("ts")).last())
         self._skews |= dict(told.select("venue", pl.col("ts_event").dt.total_nanoseconds()).iter_rows())
-        self._books.append(book)
+        self._books = [*self._books[-self._spec.stake.robustness.most :], book]
+        measured = coverage(structure, book.ts_quote, book.ts_ns, self._spec.scheduler)
+        self._watches, self._readiness = watch(self._watches, measured, failing={}, settings=self._spec.scheduler)
 
-    def context(self, opportunity: Opportunity, priced: Priced, structure: Structure, spec: LaneSpec) -> Context:
+    def context(self, opportunity: Opportunity, structure: Structure) -> Context:
         """What the gates are asked about an opportunity of the last look."""
         legs = [one.leg for one in opportunity.legs]
         return Context(
             now_ns=opportunity.ts_ns,
-            gates=spec.gates,
-            stake=spec.stake,
+            gates=self._spec.gates,
+            stake=self._spec.stake,
             kills=self._world.kills,
             checks=self._world.checks,
             pairs=self._pairs,
             markets={leg.market: self._listed(leg.market, structure) for leg in legs},
-            readiness=_readiness(priced, spec),
+            readiness=self._readiness,
             skews_ns=self._skews,
             clusters=self._world.clusters,
-            looks={leg: self._looks(leg, structure, spec.stake.robustness) for leg in legs},
+            looks={leg: self._looks(leg, structure, self._spec.stake.robustness) for leg in legs},
         )
 
     def fees(self, opportunity: Opportunity, structure: Structure) -> dict[MarketKey, Fees]:
@@ -87,16 +92,3 @@ class Seen:
 def _row(structure: Structure, key: MarketKey) -> int:
     found = structure.markets.select((pl.col(KEY[0]) == key.venue) & (pl.col(KEY[1]) == key.market_id)).to_series()
     return int(found.arg_max() or 0)
-
-
-def _readiness(priced: Priced, spec: LaneSpec) -> dict[str, Readiness]:
-    """A lane is as ready as the share of its baskets that could be priced at this look."""
-    return {
-        row["lane"]: Readiness(
-            is_ready=row["refused"] < row["baskets"],
-            covered=1 - row["refused"] / row["baskets"],
-            detail=f"{row['refused']} of {row['baskets']} baskets have no usable quotes",
-        )
-        for row in priced.counts.iter_rows(named=True)
-        if row["baskets"]
-    }

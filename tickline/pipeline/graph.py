@@ -6,10 +6,14 @@ from datetime import date, timedelta
 
 from tickline.backtest.spec import StrategySpec
 from tickline.errors import ConfigError
+from tickline.lanes.spec import LaneSpec
+from tickline.markets.spec import MappingSpec
 from tickline.pipeline.allocations import allocation_stage
 from tickline.pipeline.backtests import backtest_stages
 from tickline.pipeline.bars import bar_stages
 from tickline.pipeline.clean import clean_stages
+from tickline.pipeline.lanes import lane_stage
+from tickline.pipeline.mapping import mapping_stage
 from tickline.pipeline.markets import market_stages
 from tickline.pipeline.raw import raw_stages
 from tickline.pipeline.reference import reference_stages
@@ -23,14 +27,38 @@ from tickline.universe import Universe
 
 
 def stages(universe: Universe, *, today: date) -> list[Stage]:
-    """The stages of every venue, then of every signal set, strategy and portfolio, up to the day before `today`."""
+    """The stages of every venue, then of every mapping, set of lanes, signal set, strategy and portfolio, up to the day
+    before `today`."""
     of_venues = {name: venue_stages(universe, venue, today=today) for name, venue in universe.venues.items()}
+    of_mappings = [pair_stage(universe, spec, today=today) for spec in universe.mappings.values()]
+    of_lanes = [found_stage(universe, spec, today=today) for spec in universe.lanes.values()]
     of_sets = [set_stage(universe, declared, today=today) for declared in universe.signals.values()]
     of_strategies = [
         stage for spec in universe.strategies.values() for stage in strategy_stages(universe, spec, today=today)
     ]
     of_portfolios = [portfolio_stage(universe, spec, today=today) for spec in universe.portfolios.values()]
-    return [stage for of_venue in of_venues.values() for stage in of_venue] + of_sets + of_strategies + of_portfolios
+    between = of_mappings + of_lanes + of_sets + of_strategies + of_portfolios
+    return [stage for of_venue in of_venues.values() for stage in of_venue] + between
+
+
+def pair_stage(universe: Universe, spec: MappingSpec, *, today: date) -> Stage:
+    """One mapping's stage over the UTC days both of its venues have."""
+    left, right = universe.venues[spec.left], universe.venues[spec.right]
+    days = shared_days(universe, [left, right], today=today)
+    made = mapping_stage(spec, left, right, days, universe.decisions[spec.name])
+    return replace(made, running=left.end is None and right.end is None)
+
+
+def found_stage(universe: Universe, spec: LaneSpec, *, today: date) -> Stage:
+    """One set of lanes' stage over the UTC days all of its venues have."""
+    venues = [universe.venues[name] for name in spec.venues]
+    made = lane_stage(spec, venues, shared_days(universe, venues, today=today))
+    return replace(made, running=all(venue.end is None for venue in venues))
+
+
+def shared_days(universe: Universe, venues: Iterable[Venue], *, today: date) -> tuple[date, ...]:
+    """The UTC days that all of some venues have, increasing."""
+    return tuple(sorted(set.intersection(*(set(days_of(universe, venue, today=today)) for venue in venues))))
 
 
 def set_stage(universe: Universe, declared: SignalSet, *, today: date) -> Stage:
@@ -72,10 +100,7 @@ def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage
     touch lie between the venue's start and end, once that date is over. What it trades past midnight UTC joins it
     with the day after.
     """
-    yesterday = today - timedelta(days=1)
-    last = min(venue.end or yesterday, yesterday)
-    touched = session_days(venue, universe.calendars, venue.start, last)
-    days = tuple(sorted({day for days in touched.values() for day in days if venue.start <= day <= last}))
+    days = days_of(universe, venue, today=today)
     whole = whole_sessions(universe, venue, today=today)
     made = [
         *reference_stages(universe, venue, days),
@@ -85,6 +110,14 @@ def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage
         *bar_stages(venue, whole, today=today),
     ]
     return [replace(stage, running=venue.end is None) for stage in made]
+
+
+def days_of(universe: Universe, venue: Venue, *, today: date) -> tuple[date, ...]:
+    """The UTC days of a venue that are over and that some session touches, increasing."""
+    yesterday = today - timedelta(days=1)
+    last = min(venue.end or yesterday, yesterday)
+    touched = session_days(venue, universe.calendars, venue.start, last)
+    return tuple(sorted({day for days in touched.values() for day in days if venue.start <= day <= last}))
 
 
 def utc_days(graph: Iterable[Stage]) -> list[str]:

@@ -29,9 +29,9 @@ def levels(*pairs):
     return tuple((Decimal(price), None if size is None else Decimal(size)) for price, size in pairs)
 
 
-def quote(seconds, market, *, yes_bid=(), yes_ask=(), no_bid=(), no_ask=()):
+def quote(seconds, market, *, row=0, yes_bid=(), yes_ask=(), no_bid=(), no_ask=()):
     """A quote from levels as pairs of text."""
-    origin = Origin("market_quotes", market.venue, "2026-03-07", round(seconds))
+    origin = Origin("market_quotes", market.venue, "2026-03-07", row)
     yes = Ladder(levels(*yes_bid), levels(*yes_ask), origin)
     no = Ladder(levels(*no_bid), levels(*no_ask), origin)
     return Quote(at(seconds), market, yes, no)
@@ -49,7 +49,7 @@ def decided(*, size=10, depths=(10, 20), style=Style.TAKER, opportunity_id="one"
             Decimal(0),
             Decimal(depth),
             START,
-            Origin("market_quotes", leg.market.venue, "2026-03-07", 0),
+            Origin("market_quotes", leg.market.venue, "2026-03-06", 0),
         )
         for leg, price, depth in zip(legs, ("0.40", "0.50"), depths, strict=True)
     )

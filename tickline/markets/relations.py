@@ -1,0 +1,212 @@
+"""What two questions have to do with each other: how each part compares, what conflicts, which relation follows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rapidfuzz.distance import DamerauLevenshtein
+
+from tickline.markets import dates, numbers
+from tickline.markets.dates import Extent
+from tickline.markets.reading import Question
+from tickline.markets.text import Word
+
+_SAME_MATCH_DAYS = 1  # venues put a night game on the local or on the UTC day
+_LATE_DAYS = 550  # venues close some markets a year after the day itself
+_CLOSE_DAYS = 20  # of two trading ends of one match
+_OPTIONAL_MARKS = ("bill", "bo")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two questions side by side."""
+
+    coverage: float  # 0..1: how much of what either side says in words the other says too
+    numbers: Extent
+    dates: Extent
+    is_aligned: bool  # polarity, with what opposite numbers turn around
+    conflicts: tuple[str, ...]  # what rules equivalence out
+
+
+def compare(left: Question, right: Question) -> Comparison:
+    """Compare part by part. Swapping the sides swaps LEFT_INSIDE and RIGHT_INSIDE and changes nothing else."""
+    wording = _wording(left, right)
+    amount, when = numbers.relate(left.intervals, right.intervals), date_extent(left, right)
+    opposite = amount is Extent.OPPOSITE
+    aligned = (left.sign == right.sign) != opposite  # "not above 50" is "at most 50"
+    found: list[str] = []
+    if left.is_catch_all or right.is_catch_all:
+        found.append("ambiguous")
+    if not wording.is_same:
+        found.append("entity")
+    if not _teams_agree(left, right) or not _subjects_agree(left, right):
+        found.append("entity")
+    if not _marks_agree(left, right):
+        found.append("number")
+    if amount is not Extent.SAME and not (opposite and aligned):
+        found.append("operator" if numbers.same_bounds(left.intervals, right.intervals) else "number")
+    if when not in (Extent.SAME, Extent.UNKNOWN):
+        found.append("date")
+    if not _metrics_agree(left.metric, right.metric):
+        found.append("metric")
+    if not aligned:
+        found.append("polarity")
+    return Comparison(wording.coverage, amount, when, aligned, tuple(dict.fromkeys(found)))
+
+
+def date_extent(left: Question, right: Question) -> Extent:
+    """How the times of resolution compare: by the texts, and by the venues' own dates where a text says nothing."""
+    if left.spans and right.spans:
+        return dates.relate(left.spans, right.spans)
+    if not left.near or not right.near:
+        return Extent.UNKNOWN
+    if left.spans or right.spans:
+        said, other = (left, right) if left.spans else (right, left)
+        return Extent.UNKNOWN if all(_may_be_on(span, other) for span in said.spans) else Extent.APART
+    apart = abs(left.near - right.near)
+    if left.teams and right.teams:
+        most = 0 if left.is_whole_day and right.is_whole_day else _SAME_MATCH_DAYS
+    else:
+        most = _LATE_DAYS
+    return Extent.UNKNOWN if apart <= most else Extent.APART
+
+
+def _may_be_on(span: dates.Span, other: Question) -> bool:
+    if span.minute >= 0:
+        return False
+    if not span.has_year:
+        return True
+    start, end = span.start, span.end
+    if other.teams and end - start == 1:
+        return abs(other.near - start) <= _SAME_MATCH_DAYS
+    first = end if span.is_open and start < end - 10_000 else start
+    return first - 3 <= other.near <= end + _LATE_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    coverage: float
+    is_same: bool
+
+
+def _wording(left: Question, right: Question) -> _Wording:
+    of_left, of_right = _once(left.words), _once(right.words)
+    only_left = [word for stem, word in of_left.items() if stem not in of_right]
+    only_right = [word for stem, word in of_right.items() if stem not in of_left]
+    only_left, only_right = _without_aliases(only_left, only_right, of_left.keys() & of_right.keys())
+    shared = sum(word.weight for stem, word in of_left.items() if stem in of_right)
+    told_left = [word for word in only_left if word.stem not in right.context]
+    told_right = [word for word in only_right if word.stem not in left.context]
+    substituted = _are_substituted(only_left, only_right, of_left, of_right)
+    if substituted:
+        lost = max(sum(word.weight for word in only_left), sum(word.weight for word in only_right), 1.0)
+    else:
+        lost = max(_lost(told_left, of_right), _lost(told_right, of_left))
+    coverage = shared / (shared + lost) if shared + lost else 0.0
+    is_keyed = not any(word.is_key for word in (*told_left, *told_right))
+    if not any(word.weight == 1 for stem, word in of_left.items() if stem in of_right):
+        is_keyed = is_keyed and _contexts_agree(left, right)
+    return _Wording(coverage, is_keyed and lost < 1)
+
+
+def _lost(only: Iterable[Word], other: dict[str, Word]) -> float:
+    """The weight of what only one side says. What lengthens a name that both say counts little."""
+    return sum(0.25 if _lengthens(word, other) else word.weight for word in only)
+
+
+def _are_substituted(
+    only_left: list[Word], only_right: list[Word], of_left: dict[str, Word], of_right: dict[str, Word]
+) -> bool:
+    """Whether each side says something that the other does not; a name that is only longer on one side aside."""
+    short_left = [word for word in only_left if not _lengthens(word, of_right)]
+    short_right = [word for word in only_right if not _lengthens(word, of_left)]
+    if len(short_left) < len(only_left) and len(short_right) < len(only_right):
+        return _tells(only_left) and _tells(only_right)  # New York Mets and New York Yankees
+    return _tells(short_left) and _tells(short_right)
+
+
+def _tells(only: Iterable[Word]) -> bool:
+    return any(word.weight == 1 or word.is_scope for word in only)
+
+
+def _lengthens(word: Word, other: dict[str, Word]) -> bool:
+    before = other.get(word.after)
+    return (
+        word.is_name
+        and not word.is_key
+        and before is not None
+        and before.is_name
+        and before.weight == 1
+        and (not before.is_key and before.stem != "win")
+    )
+
+
+def _without_aliases(
+    only_left: list[Word], only_right: list[Word], shared: Iterable[str]
+) -> tuple[list[Word], list[Word]]:
+    """Without the words that are one name spelt in two ways: a slip in a long name, an initial for a word."""
+    kept_right = list(only_right)
+    kept_left: list[Word] = []
+    for word in only_left:
+        twin = next((other for other in kept_right if _is_alias(word, other)), None)
+        if twin is None:
+            kept_left.append(word)
+        else:
+            kept_right.remove(twin)
+    return kept_left, kept_right
+
+
+def _is_alias(one: Word, other: Word) -> bool:
+    if not (one.is_name and other.is_name) or one.is_key or other.is_key or one.after != other.after or not one.after:
+        return False
+    if any(letter.isdigit() for letter in one.stem + other.stem):
+        return False
+    short, long = sorted((one.stem, other.stem), key=len)
+    if len(short) == 1:
+        return long.startswith(short)
+    return len(short) >= 5 and DamerauLevenshtein.distance(short, long) <= 1
+
+
+def _once(found: tuple[Word, ...]) -> dict[str, Word]:
+    return {word.stem: word for word in reversed(found)}
+
+
+def _contexts_agree(left: Question, right: Question) -> bool:
+    if not left.context or not right.context:
+        return False
+    return left.context == right.context
+
+
+def _teams_agree(left: Question, right: Question) -> bool:
+    if not left.teams and not right.teams:
+        return True
+    if not left.teams or not right.teams:
+        sides, other = (left.teams, right) if left.teams else (right.teams, left)
+        told = other.context | {word.stem for word in other.words}
+        return any(side & told for side in sides)
+    (a, b), (c, d) = left.teams, right.teams
+    return (bool(a & c) and bool(b & d)) or (bool(a & d) and bool(b & c))
+
+
+def _subjects_agree(left: Question, right: Question) -> bool:
+    first = frozenset({"(first)"})
+    if left.subject == first and right.subject == first:
+        return bool(left.teams[0] & right.teams[0])
+    if first in (left.subject, right.subject):
+        return False
+    return not left.subject or not right.subject or bool(left.subject & right.subject)
+
+
+def _marks_agree(left: Question, right: Question) -> bool:
+    only = set(left.marks) ^ set(right.marks)
+    for mark in only:
+        kind = mark.partition(":")[0]
+        other = right if mark in left.marks else left
+        if any(one.startswith(f"{kind}:") for one in other.marks):
+            return False
+        if kind not in _OPTIONAL_MARKS and mark not in other.context:
+            return False
+    return True
+
+
+def _metrics_agree(left: str, right: str) -> bool:
+    return left == right or {left, right} <= {"other", "winner", "range"}

@@ -16,6 +16,8 @@ from runners.commands import (
     docs,
     explain,
     export,
+    lanes,
+    mapping,
     poll,
     quarantine,
     reporting,
@@ -55,6 +57,8 @@ app.command("archive")(archiving.archive)
 app.command("expire")(archiving.expire)
 app.command("restore")(archiving.restore)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(mapping.app, name="mapping")
+app.add_typer(lanes.app, name="lanes")
 
 
 def main() -> NoReturn:

@@ -221,6 +221,17 @@ def test_a_pair_whose_market_is_not_listed_any_more_is_blocked() -> None:
     assert mapped(ONE, known(BOTH[0])).mapping.is_empty()
 
 
+def test_a_pair_is_told_of_on_the_day_its_market_ends_and_not_for_ever() -> None:
+    shut = market("b", "y", status="settled")
+    first = known(BOTH[0], shut, before=listed(*BOTH))
+    assert only(ONE, first, ruling("x", "y"))["flags"] == ["closed"]
+    later = mapped(ONE, known(BOTH[0], shut, before=listed(BOTH[0], shut)), ruling("x", "y"))
+    assert (later.mapping.height, later.drift.height) == (0, 0)
+    vanished = known(BOTH[0], before=listed(*BOTH, market("b", "z")))
+    assert only(candidates(), vanished, ruling("x", "y"))["flags"] == ["gone"]
+    assert mapped(candidates(), known(BOTH[0], before=listed(BOTH[0], shut)), ruling("x", "y")).mapping.is_empty()
+
+
 def looks(gap: float, hours: range) -> pl.DataFrame:
     return prices(*(("a", "x", hour, 0.5) for hour in hours), *(("b", "y", hour, 0.5 + gap) for hour in hours))
 

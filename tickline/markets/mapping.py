@@ -25,6 +25,7 @@ SEVERITIES = tuple(severity.value for severity in Severity)
 """Mildest first."""
 
 _WHO = ["pair_id", "left_venue", "left_market", "right_venue", "right_market"]
+_WHO_OF = {side: [f"{side}_venue", f"{side}_market"] for side in ("left", "right")}
 _FOUND = [*_WHO, "relation", "subset_side", "basis", "confidence"]
 _ONE_QUESTION = [Relation.EQUIVALENT.value, Relation.COMPLEMENT.value]
 _RULED = {name: pl.String() for name in (*_WHO, "relation", "subset_side", "decision", "decided_by")} | {
@@ -102,13 +103,12 @@ def _found(candidates: pl.DataFrame, proposals: pl.DataFrame, known: Known, spec
     ).with_columns(confidence=pl.col("score"))
     fallback = _agreeing(candidates, spec.fallback)
     for side in ("left", "right"):
-        on = [f"{side}_venue", f"{side}_market"]
-        fallback = fallback.join(strict, on=on, how="anti")
+        fallback = fallback.join(strict, on=_WHO_OF[side], how="anti")
     found = [strict, _on(Basis.SCORED, scored), _on(Basis.FALLBACK, fallback), proposals.select(_FOUND)]
     pairs = pl.concat(found).unique("pair_id", keep="first", maintain_order=True)
     for side in ("left", "right"):
         of_side = live.select(pl.col("venue").alias(f"{side}_venue"), pl.col("market_id").alias(f"{side}_market"))
-        pairs = pairs.join(of_side, on=[f"{side}_venue", f"{side}_market"], how="semi")
+        pairs = pairs.join(of_side, on=_WHO_OF[side], how="semi")
     return pairs
 
 
@@ -221,8 +221,25 @@ def _ruled(
             pl.col("market_id").alias(f"{side}_market"),
             pl.col("terms_sha256").alias(f"{side}_terms"),
         )
-        pairs = pairs.join(of_side, on=[f"{side}_venue", f"{side}_market"], how="left")
-    return pairs.sort("pair_id").with_columns(as_approved=_as_approved())
+        pairs = pairs.join(of_side, on=_WHO_OF[side], how="left")
+    return _without_long_over(pairs, known).sort("pair_id").with_columns(as_approved=_as_approved())
+
+
+def _without_long_over(pairs: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """The pairs without those of a market that had ended, or was not listed any more, the day before already."""
+    was_told = known.before["venue"].unique().to_list()
+    live = pl.concat(
+        newest(frame).filter(~pl.col("status").is_in([one.value for one in ENDED])).select("venue", "market_id")
+        for frame in (known.today, known.before)
+    ).unique()
+    for side in ("left", "right"):
+        of_side = live.select(pl.all().name.prefix(f"{side}_"), pl.lit(True).alias("is_live"))
+        pairs = (
+            pairs.join(of_side, left_on=_WHO_OF[side], right_on=[f"{side}_venue", f"{side}_market_id"], how="left")
+            .filter(pl.col("is_live").is_not_null() | ~pl.col(f"{side}_venue").is_in(was_told))
+            .drop("is_live")
+        )
+    return pairs
 
 
 def _as_approved() -> pl.Expr:

@@ -8,6 +8,7 @@ import polars as pl
 
 from tickline.lake.market_schemas import CLEAN_MARKETS, MARKET_QUOTES, QUARANTINE_MARKETS
 from tickline.markets.charges import charged
+from tickline.markets.groups import grouped
 from tickline.markets.looks import KEYS, looks, with_looks
 from tickline.markets.screening import screened
 from tickline.markets.terms import terms_sha256, versions
@@ -37,7 +38,7 @@ def clean(raw: pl.DataFrame, venue: Venue, day: date) -> Cleaned:
     quotes = judged.filter(pl.col("rule").is_null())
     by_rule = refused.group_by("rule").len().sort("rule").rows()
     return Cleaned(
-        markets=_markets(judged.filter("has_terms")),
+        markets=_markets(judged),
         quotes=quotes.select(*MARKET_QUOTES.columns).sort(MARKET_QUOTES.sort),
         quarantine=refused.select(*QUARANTINE_MARKETS.columns).sort(QUARANTINE_MARKETS.sort),
         counts={
@@ -50,11 +51,15 @@ def clean(raw: pl.DataFrame, venue: Venue, day: date) -> Cleaned:
     )
 
 
-def _markets(trusted: pl.DataFrame) -> pl.DataFrame:
-    made = versions(trusted.with_columns(terms_sha256(trusted)))
-    absent = [name for name in CLEAN_MARKETS.columns if name not in made.columns]
+def _markets(judged: pl.DataFrame) -> pl.DataFrame:
+    """The versions of every market whose terms count; groups and parents are those of its latest."""
+    trusted = judged.filter("has_terms")
+    latest = trusted.sort("ts_recv", "raw_row").unique("market_id", keep="last", maintain_order=True)
+    last_seen = pl.col("ts_recv") == pl.col("ts_recv").max()
+    related = grouped(latest, judged.filter(~pl.col("has_terms") & last_seen))
     return (
-        made.with_columns(pl.lit(None).alias(name) for name in absent)
+        versions(trusted.with_columns(terms_sha256(trusted)).drop("parent_id"))
+        .join(related, on="market_id", how="left")
         .select(pl.col(name).cast(dtype) for name, dtype in CLEAN_MARKETS.columns.items())
         .sort(CLEAN_MARKETS.sort)
     )

@@ -54,13 +54,15 @@ def _record(text: str | None) -> dict[str, Any]:
         record = orjson.loads(text or "null")
     except orjson.JSONDecodeError:
         return {}
-    return record if isinstance(record, dict) else {}
+    if not isinstance(record, dict):
+        return {}
+    return {
+        name: _listed(value) if isinstance(value, str) and value[:1] == "[" else value for name, value in record.items()
+    }
 
 
 def _at(value: Any, path: list[str]) -> Any:
     for step in path:
-        if isinstance(value, str) and value.startswith("["):
-            value = _listed(value)
         if isinstance(value, dict):
             value = value.get(step)
         elif isinstance(value, list) and step.isdigit() and int(step) < len(value):
@@ -74,7 +76,7 @@ def _listed(text: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return None
+        return text
 
 
 def _text(value: Any) -> str | None:

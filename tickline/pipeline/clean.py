@@ -7,7 +7,6 @@ from datetime import date
 
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import Feed
-from tickline.pipeline.reference import calendars_of
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue
 from tickline.ticks.firewall import judge
@@ -69,7 +68,7 @@ def _clean_stage(universe: Universe, venue: Venue, feed: Feed, days: tuple[date,
             ),
             "rules": universe.rules.model_dump(mode="json"),
             "conditions": conditions.model_dump(mode="json") if conditions else None,
-            "calendars": sorted(calendars_of(venue)),
+            "calendars": venue.calendars,
         },
         code=code_version("tickline.ticks", "tickline.lake.schemas"),
     )

@@ -13,10 +13,13 @@ from tickline.universe import Universe
 
 
 def reference_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -> list[Stage]:
-    """Instruments (whole) and sessions (by year) of one venue whose ticks cover these UTC days."""
+    """Instruments (whole) and sessions (by year) of one venue whose ticks cover these UTC days.
+
+    A venue that only lists markets has sessions alone.
+    """
     code = code_version("tickline.reference", "tickline.lake.schemas")
     declared = venue.model_dump(mode="json", include={"name", "kind", "calendar", "instruments"})
-    calendars = {name: universe.calendars[name].model_dump(mode="json") for name in sorted(calendars_of(venue))}
+    calendars = {name: universe.calendars[name].model_dump(mode="json") for name in venue.calendars}
 
     def build_instruments(_inputs: Inputs, _period: str) -> Built:
         return Built({"instruments": instruments_frame(venue)})
@@ -24,33 +27,27 @@ def reference_stages(universe: Universe, venue: Venue, days: tuple[date, ...]) -
     def build_sessions(_inputs: Inputs, period: str) -> Built:
         return Built({"sessions": sessions_of_year(universe, venue, int(period))})
 
-    return [
-        Stage(
-            name="instruments",
-            venue=venue.name,
-            datasets=("instruments",),
-            cadence=Cadence.WHOLE,
-            periods=(WHOLE,),
-            build=build_instruments,
-            config=declared,
-            code=code,
-        ),
-        Stage(
-            name="sessions",
-            venue=venue.name,
-            datasets=("sessions",),
-            cadence=Cadence.YEAR,
-            periods=tuple(sorted({str(day.year) for day in days})),
-            build=build_sessions,
-            config={"calendars": calendars, "venue": venue.name},
-            code=code,
-        ),
-    ]
-
-
-def calendars_of(venue: Venue) -> set[str]:
-    """The names of all calendars a venue's instruments trade on."""
-    return {venue.calendar_of(instrument) for instrument in venue.instruments}
+    instruments = Stage(
+        name="instruments",
+        venue=venue.name,
+        datasets=("instruments",),
+        cadence=Cadence.WHOLE,
+        periods=(WHOLE,),
+        build=build_instruments,
+        config=declared,
+        code=code,
+    )
+    sessions = Stage(
+        name="sessions",
+        venue=venue.name,
+        datasets=("sessions",),
+        cadence=Cadence.YEAR,
+        periods=tuple(sorted({str(day.year) for day in days})),
+        build=build_sessions,
+        config={"calendars": calendars, "venue": venue.name},
+        code=code,
+    )
+    return [instruments, sessions] if venue.instruments else [sessions]
 
 
 def sessions_of_year(universe: Universe, venue: Venue, year: int) -> pl.DataFrame:

@@ -177,10 +177,8 @@ class Venue(Named):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Venue":
-        if not self.feeds and self.markets is None:
-            raise ValueError("neither feeds nor markets: declare where something of it comes from")
-        if self.feeds and not self.instruments:
-            raise ValueError("feeds without instruments: list what they are of")
+        if not self.instruments and (self.feeds or self.markets is None):
+            raise ValueError("no instruments: only a venue that lists markets and has no feeds does without")
         listed = Counter(instrument.name for instrument in self.instruments)
         twice = sorted(name for name, times in listed.items() if times > 1)
         if twice:
@@ -192,6 +190,11 @@ class Venue(Named):
     def calendar_of(self, instrument: Instrument) -> str:
         """The calendar an instrument trades on."""
         return instrument.calendar or self.calendar
+
+    @property
+    def calendars(self) -> list[str]:
+        """The calendars its instruments trade on, sorted; its own where it has none."""
+        return sorted({self.calendar_of(one) for one in self.instruments}) or [self.calendar]
 
     def calendars_of(self, names: Collection[Symbol]) -> list[str]:
         """The calendars that instruments of these names trade on, sorted."""

@@ -43,7 +43,7 @@ def venue_sessions(venue: Venue, calendars: Mapping[str, SessionCalendar], start
 
     Raises ConfigError where a calendar's hours cannot be.
     """
-    frames = [sessions(name, calendars[name], start, end) for name in _calendars_of(venue)]
+    frames = [sessions(name, calendars[name], start, end) for name in venue.calendars]
     return pl.concat(frames).select(pl.lit(venue.name).alias("venue"), *_CALENDAR_COLUMNS)
 
 
@@ -82,7 +82,7 @@ def session_days(
     Raises ConfigError where a calendar's hours cannot be.
     """
     touched: dict[date, set[date]] = {}
-    for name in _calendars_of(venue):
+    for name in venue.calendars:
         start, end = max(first - _REACH, FIRST_DAY), min(last + _REACH, LAST_DAY)
         for window in _trading(name, calendars[name], start, end):
             touched.setdefault(window.session_date, set()).update(_touched(window))
@@ -91,10 +91,6 @@ def session_days(
         for session_date, days in sorted(touched.items())
         if any(first <= day <= last for day in days)
     }
-
-
-def _calendars_of(venue: Venue) -> list[str]:
-    return sorted({venue.calendar_of(instrument) for instrument in venue.instruments})
 
 
 def _trading(name: str, calendar: SessionCalendar, start: date, end: date) -> list[Window]:

@@ -46,8 +46,13 @@ def level_fields(side: str, level: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def outcome_fields(event: dict[str, Any], market: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The outcomes of a prediction market; anything else is a market of one."""
+    """The outcomes of a prediction market; anything else is a market of one.
+
+    What the venue's record says of the event goes into the market's own, as `event`: which markets exclude each other
+    is said there alone.
+    """
     info = market["info"]
+    of_event = {name: value for name, value in (event.get("info") or {}).items() if name != "markets"}
     status = info.get("status") or ("active" if market.get("active") else "inactive")
     outcomes = market.get("outcomes") or [{"outcomeId": market.get("symbol")}]
     tick_size = _number((market.get("precision") or {}).get("price"))
@@ -62,7 +67,7 @@ def outcome_fields(event: dict[str, Any], market: dict[str, Any]) -> list[tuple[
             _text(event.get("category")),
             _text(status),
             tick_size,
-            json.dumps(info),
+            json.dumps(info | {"event": of_event} if of_event else info),
         )
         for position, outcome in enumerate(outcomes)
     ]

@@ -37,6 +37,8 @@ def open_source(spec: SourceSpec, venue: Venue, feed: Feed, *, calendars: Mappin
 
 MARKET_KINDS = {
     "capture": "tickline.sources.capture:CapturedMarkets",
+    "kalshi_dump": "tickline.sources.market_dumps:KalshiDump",
+    "polymarket_dump": "tickline.sources.market_dumps:PolymarketDump",
     "synthetic": "tickline.sources.synthetic:SyntheticMarkets",
 }
 """Every kind of source that lists markets, and the class that opens it."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from tickline.lanes.gates import Readiness
 from tickline.lanes.model import Lane
@@ -52,12 +53,13 @@ def coverage(structure: Structure, ts_quote: Indices, now_ns: int, settings: Sch
 
     `ts_quote` is when each market of the structure was last quoted (UTC ns; the least integer where it never was).
     """
-    missing = _missing(structure, ts_quote, now_ns, settings)
-    found = {}
-    for lane, rows in _by_lane(structure):
-        pairs = structure.baskets["pair_id"][rows].to_numpy() if lane is Lane.CROSS else None
-        found[lane] = _counted(missing[rows] == 0, pairs)
-    return found
+    return _covered(structure, _missing(structure, ts_quote, now_ns, settings))
+
+
+def lanes_of(structure: Structure) -> Indices:
+    """The lane of each basket, as its row in `Lane`."""
+    rows = {lane.value: nth for nth, lane in enumerate(Lane)}
+    return structure.baskets["lane"].replace_strict(rows, return_dtype=pl.Int64).to_numpy()
 
 
 def watched(lanes: Iterable[Lane]) -> tuple[LaneWatch, ...]:
@@ -88,30 +90,41 @@ def repairs(structure: Structure, ts_quote: Indices, now_ns: int, settings: Sche
     completes most rules comes first. None where a lane is covered as well as it must be to get ready.
     """
     missing = _missing(structure, ts_quote, now_ns, settings)
+    measured = _covered(structure, missing)
     needed = np.zeros((structure.markets.height, len(Lane)), dtype=np.bool_)
-    age = _ages(ts_quote, now_ns)
-    of_leg = np.repeat(np.arange(structure.size), np.diff(structure.starts))
-    measured = coverage(structure, ts_quote, now_ns, settings)
-    for nth, (lane, rows) in enumerate(_by_lane(structure)):
+    age, of_leg = _ages(ts_quote, now_ns)[structure.market], _baskets_of_legs(structure)
+    lane_of_leg = lanes_of(structure)[of_leg]
+    for nth, lane in enumerate(Lane):
         wanted = settings.coverage_of(lane)
         if measured[lane].share >= wanted.ready:
             continue
-        legs = np.flatnonzero(np.isin(of_leg, rows) & (age[structure.market] > wanted.fresh_s))
+        legs = np.flatnonzero((lane_of_leg == nth) & (age > wanted.fresh_s))
         worth = np.bincount(structure.market[legs], 1 / missing[of_leg[legs]], minlength=structure.markets.height)
         best = np.argsort(-worth, kind="stable")[: wanted.repairs]
         needed[best[worth[best] > 0], nth] = True
     return needed
 
 
+def _covered(structure: Structure, missing: Indices) -> dict[Lane, Covered]:
+    lanes, pairs = lanes_of(structure), structure.baskets["pair_id"]
+    found = {}
+    for nth, lane in enumerate(Lane):
+        rows = np.flatnonzero(lanes == nth)
+        found[lane] = _counted(missing[rows] == 0, pairs[rows].to_list() if lane is Lane.CROSS else None)
+    return found
+
+
 def _missing(structure: Structure, ts_quote: Indices, now_ns: int, settings: SchedulerSettings) -> Indices:
     """How many legs of each basket have no fresh quote."""
     if structure.size == 0:
         return np.zeros(0, dtype=np.int64)
-    fresh_s = np.empty(structure.size)
-    for lane, rows in _by_lane(structure):
-        fresh_s[rows] = settings.coverage_of(lane).fresh_s
-    is_old = _ages(ts_quote, now_ns)[structure.market] > np.repeat(fresh_s, np.diff(structure.starts))
+    fresh_s = np.array([settings.coverage_of(lane).fresh_s for lane in Lane])[lanes_of(structure)]
+    is_old = _ages(ts_quote, now_ns)[structure.market] > fresh_s[_baskets_of_legs(structure)]
     return np.add.reduceat(is_old.astype(np.int64), structure.starts[:-1])
+
+
+def _baskets_of_legs(structure: Structure) -> Indices:
+    return np.repeat(np.arange(structure.size), np.diff(structure.starts))
 
 
 def _ages(ts_quote: Indices, now_ns: int) -> npt.NDArray[np.float64]:
@@ -120,15 +133,11 @@ def _ages(ts_quote: Indices, now_ns: int) -> npt.NDArray[np.float64]:
     return np.where(ts_quote > now_ns, np.inf, age)
 
 
-def _by_lane(structure: Structure) -> Iterable[tuple[Lane, Indices]]:
-    lanes = structure.baskets["lane"].to_numpy()
-    return [(lane, np.flatnonzero(lanes == lane.value)) for lane in Lane]
-
-
-def _counted(is_covered: npt.NDArray[np.bool_], pairs: npt.NDArray[np.object_] | None) -> Covered:
+def _counted(is_covered: npt.NDArray[np.bool_], pairs: list[str] | None) -> Covered:
     if pairs is None:
         return Covered(is_covered.size, int(is_covered.sum()))
-    return Covered(len(set(pairs)), len(set(pairs) - set(pairs[~is_covered])))
+    uncovered = {pair for pair, covered in zip(pairs, is_covered.tolist(), strict=True) if not covered}
+    return Covered(len(set(pairs)), len(set(pairs) - uncovered))
 
 
 def _look(

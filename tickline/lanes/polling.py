@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from tickline.lanes.coverage import lanes_of
 from tickline.lanes.model import Lane
 from tickline.lanes.scheduler_spec import Polling
 from tickline.lanes.structure import KEY, Indices, Structure
@@ -69,9 +70,8 @@ def watched_of(structure: Structure, tiers: pl.Series, repair: Bools) -> Watched
     `tiers` are names of `Tier`, a value a market; `repair` is as `coverage.repairs` gives it.
     """
     venues = structure.markets["venue"].unique().sort()
-    lane = np.array([list(Lane).index(Lane(name)) for name in structure.baskets["lane"].to_list()], dtype=np.int64)
     wanted = np.zeros((structure.markets.height, len(Lane)), dtype=np.bool_)
-    wanted[structure.market, np.repeat(lane, np.diff(structure.starts))] = True
+    wanted[structure.market, np.repeat(lanes_of(structure), np.diff(structure.starts))] = True
     rows = {tier.value: nth for nth, tier in enumerate(Tier)}
     return Watched(
         venues=tuple(venues),

@@ -39,6 +39,10 @@ def explain(
         people.print(_grown(root, Tree(_label(root), guide_style="dim")))
 
 
+_TIMES = ("ts_event", "ts_recv", "ts_first")
+_UNSHOWN = ("conditions", "exchange", "defect", "rules", "payload")
+
+
 def _tell_traced(traced: Traced, *, json: bool) -> None:
     if json:
         frames = {"clean": traced.clean, "raw": traced.raw}
@@ -49,9 +53,10 @@ def _tell_traced(traced: Traced, *, json: bool) -> None:
     named = f"{traced.asked['input']} row {traced.asked['input_row']} of {traced.asked['input_period']}"
     table(f"follows from {named}", ("column", "value"), traced.row.items())
     for (clean, ticks), (raw, rows) in zip(traced.clean.items(), traced.raw.items(), strict=True):
-        span = " to ".join(str(end) for end in (ticks["ts_event"].min(), ticks["ts_event"].max()))
-        shown = rows.head(_SHOWN).drop("conditions", "exchange", "defect", strict=False)
-        people.print(f"made of {ticks.height} ticks of {clean}, {span}", markup=False, highlight=False)
+        times = next(ticks[name] for name in _TIMES if name in ticks.columns)
+        span = " to ".join(str(end) for end in (times.min(), times.max()))
+        shown = rows.head(_SHOWN).drop(_UNSHOWN, strict=False)
+        people.print(f"made of {ticks.height} rows of {clean}, {span}", markup=False, highlight=False)
         table(f"which were these rows of {raw} (first {shown.height})", shown.columns, shown.iter_rows())
     table("that came in", ("source", "sha256"), traced.sources.items())
 

@@ -22,7 +22,7 @@ from tickline.lanes.opportunities import frames as opportunity_frames
 from tickline.lanes.paper import Position, open_position
 from tickline.lanes.paper import frames as paper_frames
 from tickline.lanes.paper_events import Event
-from tickline.lanes.pricing import price
+from tickline.lanes.pricing import Priced, price
 from tickline.lanes.seen import Seen, World
 from tickline.lanes.spec import LaneSpec
 from tickline.lanes.structure import KEY, Structure, compiled
@@ -129,6 +129,16 @@ def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
         run.seen.see(window, structure, book)
         run.look(structure, book)
     return _frames(run, baskets, legs)
+
+
+def look_at(material: Material, spec: LaneSpec, now_ns: int) -> tuple[Priced, pl.DataFrame]:
+    """What the lanes find at one moment of a day (UTC ns), and LANE_DIAGNOSTICS of why they find no more."""
+    current = _as_of(_tradable_on(material.markets, material.events), now_ns)
+    found = find(current, material.mapping.drop("mapping"), spec.lanes)
+    structure = compiled(found.baskets, found.legs, current)
+    last = material.events.filter(_ns("ts") <= now_ns).unique(KEY, keep="last", maintain_order=True)
+    priced = price(structure, Book.from_frames(structure.markets, last, now_ns), spec.pricing)
+    return priced, merged([found.refusals, priced.refusals])
 
 
 def _moments(begin: int, every_s: int) -> Iterator[tuple[int, int, bool]]:

@@ -13,6 +13,7 @@ from tickline.lanes.paper_events import Closed, Event, Ladder, Level, Passed, Qu
 from tickline.lanes.paper_spec import PaperSettings
 from tickline.lanes.positions import Phase
 from tickline.lanes.pricing import exact
+from tickline.lanes.recorded import ORIGIN
 from tickline.lanes.structure import KEY
 from tickline.markets.model import MarketKey, Status
 
@@ -57,17 +58,19 @@ def advanced(
 def ends_of(markets: pl.DataFrame) -> list[Event]:
     """When markets (CLEAN_MARKETS with `venue`, every version) stop trading, and what they resolve to.
 
-    A result is known from the look that last showed it on.
+    A result is known from the look that last showed it on. Where the frame has the columns of ORIGIN it is from there.
     """
     found: list[Event] = []
     last = markets.sort("version").unique(KEY, keep="last", maintain_order=True)
-    told = last.select(*KEY, "result", *(_ns(name) for name in ("ts_close", "ts_settle", "ts_last")))
+    origin = [name for name in ORIGIN if name in markets.columns]
+    told = last.select(*KEY, "result", *origin, *(_ns(name) for name in ("ts_close", "ts_settle", "ts_last")))
     for row in told.sort(KEY).iter_rows(named=True):
         key = MarketKey(row["venue"], row["market_id"])
         if row["ts_close"] is not None:
             found.append(Closed(row["ts_close"], key))
         if row["result"] is not None:
-            found.append(Resolved(row["ts_last"], key, row["result"], row["ts_settle"]))
+            whence = Origin(*(row[name] for name in ORIGIN)) if origin else None
+            found.append(Resolved(row["ts_last"], key, row["result"], row["ts_settle"], origin=whence))
     return sorted(found, key=lambda one: one.ts_ns)
 
 

@@ -19,7 +19,8 @@ NAMING = tuple(name for name, schema in DATASETS.items() if "input_row" in schem
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A row, the one it follows from, and by dataset the clean ticks of that row and the raw ones they were.
+    """A row, the one it follows from, and by dataset the clean ticks (or looks at a market) of that row and the raw
+    ones they were.
 
     `sources` names the source objects the raw ticks came in, with their sha256.
     """
@@ -45,13 +46,16 @@ def trace(lake: Lake, key: PartitionKey, nth: int) -> Traced:
     if not 0 <= nth < published.rows:
         raise LakeError(f"{key} has {published.rows} rows, counted from 0; there is no {nth}")
     (asked,) = lake.scan([published]).slice(nth, 1).collect().to_dicts()
-    wanted = PartitionKey(asked["input"], _venue_of(lake, published, asked), asked["input_period"])
+    if asked["input"] is None:
+        raise LakeError(f"row {nth} of {key} follows from no row: it does not say which")
+    venue = asked["input_venue"] if "input_venue" in asked else _venue_of(lake, published, asked)
+    wanted = PartitionKey(asked["input"], venue, asked["input_period"])
     of_row = next(above for above in _above(lake, published) if above.key == wanted)
     (row,) = lake.scan([of_row]).slice(asked["input_row"], 1).collect().to_dicts()
     clean: dict[str, pl.DataFrame] = {}
     raw: dict[str, pl.DataFrame] = {}
     sources: dict[str, str] = {}
-    for ticks in [of_row] if wanted.dataset.startswith("clean_") else _cleaned(lake, of_row):
+    for ticks in _cleaned(lake, of_row) if wanted.dataset.startswith("bars_") else [of_row]:
         chosen = _ticks_of(lake, ticks, row).collect()
         if chosen.height == 0:
             continue
@@ -85,6 +89,8 @@ def _cleaned(lake: Lake, bars: Publication) -> Iterator[Publication]:
 
 
 def _ticks_of(lake: Lake, ticks: Publication, row: dict[str, Any]) -> pl.LazyFrame:
+    if "instrument" not in row:  # a market, or a look at one
+        return lake.scan([ticks]).filter(raw_row=row["raw_row"])
     of_instrument = lake.scan([ticks]).filter(instrument=row["instrument"])
     if "ts_open" in row:
         return of_instrument.filter(pl.col("ts_event") >= row["ts_open"], pl.col("ts_event") < row["ts_close"])

@@ -103,10 +103,17 @@ def test_prices_that_move_together_at_a_distance_suggest_the_cheaper_implies(shi
     assert (rule["relation"], rule["subset_side"], rule["basis"]) == ("subset", side, "heuristic")
 
 
+def test_equal_prices_on_two_venues_suggest_one_question_and_on_one_venue_nothing() -> None:
+    (rule,) = proposed(RELATED, *TWO, mids=mids([mid + 0.01 for mid in WALK]))
+    assert (rule["relation"], rule["basis"], rule["confidence"]) == ("equivalent", "heuristic", 0.7)
+    of_one = prices(*(("a", name, hour, mid) for hour, mid in enumerate(WALK) for name in "xy"))
+    said = candidates(candidate("x", "y", ONE_VENUE, relation="related", score=0.7))
+    assert proposed(said, market("a", "x"), market("a", "y"), mids=of_one) == []
+
+
 @pytest.mark.parametrize(
     "of_y",
     [
-        WALK,  # neither side is the cheaper
         [0.9 - mid for mid in WALK],  # against each other, but not to one
         [0.6, 0.6, 0.7, 0.7, 0.6, 0.6, 0.7, 0.7, 0.6, 0.6],  # not together
         [mid + 0.1 for mid in WALK[:5]],  # too few looks

@@ -1,4 +1,4 @@
-"""Rules between markets that are not one question: that one implies the other, or that exactly one wins.
+"""Rules between markets that no score makes one question: that one implies the other, or that exactly one wins.
 
 They are guessed from what texts and prices say, within a venue and across, and only ever proposed: a person decides.
 """
@@ -56,13 +56,21 @@ def _by_text(said: pl.DataFrame, rules: Proposals) -> pl.DataFrame:
 def _by_price(said: pl.DataFrame, rules: Proposals) -> pl.DataFrame:
     """Pairs of one subject whose prices keep to a rule that their texts do not say."""
     kept = said.filter(pl.col("relation") == Relation.RELATED.value, pl.col("looks") >= rules.looks)
+    side, across = _side_by_price(rules), pl.col("left_venue") != pl.col("right_venue")
+    alike = pl.col("together") >= rules.correlation
     excludes = (pl.col("together") <= -rules.correlation) & (pl.col("off_one") <= rules.slack)
-    side = _side_by_price(rules)
-    implies = (pl.col("together") >= rules.correlation) & side.is_not_null()
-    found = kept.filter(excludes | implies)
+    equals = alike & across & (pl.max_horizontal("left_over", "right_over") <= rules.slack)
+    relation = (
+        pl.when(excludes)
+        .then(pl.lit(Relation.COMPLEMENT.value))
+        .when(equals)
+        .then(pl.lit(Relation.EQUIVALENT.value))
+        .when(alike & side.is_not_null())
+        .then(pl.lit(Relation.SUBSET.value))
+    )
+    found = kept.with_columns(relation=relation).drop_nulls("relation")
     return found.with_columns(
-        relation=pl.when(excludes).then(pl.lit(Relation.COMPLEMENT.value)).otherwise(pl.lit(Relation.SUBSET.value)),
-        subset_side=pl.when(~excludes).then(side),
+        subset_side=pl.when(pl.col("relation") == Relation.SUBSET.value).then(side),
         basis=pl.lit(Basis.HEURISTIC.value),
         confidence=pl.min_horizontal("score", pl.col("together").abs()).clip(0, 1),
     ).select(*_PAIR, *PROPOSED)

@@ -103,7 +103,7 @@ class Proposals(Declared):
     """The least score of a pair whose texts say that one implies or excludes the other."""
     looks: Annotated[int, Field(ge=3)] = 8
     """The fewest looks at both prices from which a rule is guessed where the texts say none."""
-    correlation: Share = 0.9
+    correlation: Share = 0.75
     """The least their changes move together, or against each other, for such a guess."""
     slack: Share = 0.02
     """How far such a rule may be off at any of those looks."""

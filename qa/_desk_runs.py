@@ -76,11 +76,12 @@ def ran(
             heapq.heappush(closings, (one.ts_ns + held_ns, one.opportunity_id, realised, bool(random.random() < 0.03)))
         if nth % HANDED_ON == HANDED_ON - 1:
             state = _handed_on(state, fault)
+    taken = [one for one in decisions if one.size]
     return Ran(
         seen=_seen(world, decisions),
         decisions=frames(decisions),
-        opened=_opened(decisions, ended),
-        legs=_legs(decisions),
+        opened=_opened(taken, ended),
+        legs=_legs(taken),
         state=state,
         cooldown_s=around.gates.cooldown_s,
     )
@@ -135,8 +136,8 @@ def _seen(world: World, decisions: list[Decision]) -> pl.DataFrame:
     )
 
 
-def _opened(decisions: list[Decision], ended: dict[str, Closing]) -> pl.DataFrame:
-    rows = [_position(one, ended.get(one.opportunity.opportunity_id)) for one in decisions if one.is_taken]
+def _opened(taken: list[Decision], ended: dict[str, Closing]) -> pl.DataFrame:
+    rows = [_position(one, ended.get(one.opportunity.opportunity_id)) for one in taken]
     return pl.DataFrame(rows, schema=LANE_POSITIONS.columns).sort(LANE_POSITIONS.sort)
 
 
@@ -163,14 +164,14 @@ def _position(one: Decision, closing: Closing | None) -> dict[str, Any]:
     }
 
 
-def _legs(decisions: list[Decision]) -> pl.DataFrame:
+def _legs(taken: list[Decision]) -> pl.DataFrame:
     """What a contract of each leg of what was taken cost, its fee included."""
-    taken = [(one.opportunity.opportunity_id, leg) for one in decisions if one.is_taken for leg in one.opportunity.legs]
+    legs = [(one.opportunity.opportunity_id, leg) for one in taken for leg in one.opportunity.legs]
     return pl.DataFrame(
         {
-            "opportunity_id": [of for of, _ in taken],
-            "venue": [leg.leg.market.venue for _, leg in taken],
-            "cost": [leg.price + leg.fee for _, leg in taken],
+            "opportunity_id": [of for of, _ in legs],
+            "venue": [leg.leg.market.venue for _, leg in legs],
+            "cost": [leg.price + leg.fee for _, leg in legs],
         },
         schema={"opportunity_id": pl.String(), "venue": pl.String(), "cost": LANE_POSITIONS.columns["stake"]},
     )

@@ -20,20 +20,23 @@ from tickline.lanes.gates import GateSettings
 from tickline.sizing.stake import StakeSettings
 
 SEED = 20_260_614
-SMALL = 2_000
+SMALL = 1_000
+PLANTED = 1_200
+"""Opportunities of each run with an error planted."""
+
 GATES = GateSettings(cooldown_s=900)
 
 
 def run(
     n: Annotated[int, typer.Option(help="How many opportunities.")] = 100_000,
-    small: Annotated[bool, typer.Option("--small", help="CI's size: 2,000 opportunities.")] = False,
+    small: Annotated[bool, typer.Option("--small", help="CI's size: 1,000 opportunities.")] = False,
 ) -> dict[str, Any]:
     """Example: qa reconcile --n 20000"""
     total = SMALL if small else n
     world = made_world(20 if small else 150, SEED)
     main = judged(world, total)
     wrong = wrong_in(main)
-    caught = {name: sorted(found) for name, found in planted(world, min(total, 4_000)).items()}
+    caught = {name: sorted(found) for name, found in planted(world, min(total, PLANTED)).items()}
     facts = facts_of(main)
     missed = [name for name, found in caught.items() if not SEEN_BY[name] <= set(found)]
     never = [name for name, count in facts.items() if not count]

@@ -39,10 +39,11 @@ def reach(opportunity: Opportunity, levels: Mapping[Leg, Sequence[Level]], *, le
     `levels` are best first. A leg without any has what was detected of it, at that price. All legs are walked together:
     the unit that crosses into a worse level of one leg pays that level's price.
     """
+    if not levels:
+        tops = tuple(one.depth for one in opportunity.legs)
+        return Reach(min(opportunity.depth, *tops), tops, tops)
     ladders = [levels.get(one.leg) or (Level(one.price, one.depth, one.fee),) for one in opportunity.legs]
     tops = tuple(ladder[0].size for ladder in ladders)
-    if not any(len(ladder) > 1 for ladder in ladders):
-        return Reach(min(opportunity.depth, *tops), tops, tops)
     floor, at = Decimal(opportunity.basket.floor), [0] * len(ladders)
     left, units = list(tops), NOTHING
     while True:

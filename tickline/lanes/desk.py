@@ -121,13 +121,15 @@ def close(state: DeskState, closing: Closing, settings: StakeSettings) -> DeskSt
     held = state.held.get(closing.opportunity_id)
     if held is None:
         raise LaneError(f"opportunity {closing.opportunity_id} is closed but not held; close what was taken, once")
+    others = dict(state.held)
+    del others[closing.opportunity_id]
     state = on_day(state, closing.ts_ns, settings)
     made = state.made + closing.realised
     record = recorded(state.records.get(held.lane, Record()), float(closing.realised / held.stake))
     records = {**state.records, held.lane: record}
     state = replace(
         state,
-        held={one: other for one, other in state.held.items() if one != closing.opportunity_id},
+        held=others,
         exposure=_freed(state.exposure, held.exposure),
         records=records,
         bankrolls=bankrolls(state.capital, shares(records, list(state.bankrolls), settings.bankrolls)),
@@ -172,8 +174,12 @@ def from_json(text: str | bytes) -> DeskState:
 
 
 def _freed(exposure: Mapping[str, Decimal], by: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    left = {key: amount - by.get(key, NOTHING) for key, amount in exposure.items()}
-    return {key: amount for key, amount in left.items() if amount}
+    left = dict(exposure)
+    for key, amount in by.items():
+        left[key] -= amount
+        if not left[key]:
+            del left[key]
+    return left
 
 
 @cache

@@ -4,16 +4,19 @@ Stops and hedges need every leg that is held in an open market: half a position 
 hedge any more, so of it everything is sold that can be.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 from tickline.lanes.filling import SECOND_NS, Intent, sweep
 from tickline.lanes.legging import sell
 from tickline.lanes.model import Action, PositionStatus
-from tickline.lanes.paper_events import Ladder, Quote
+from tickline.lanes.paper_events import Ladder, Level, Quote
 from tickline.lanes.paper_spec import PaperSettings
 from tickline.lanes.positions import Phase, Position, enter_phase, send
 from tickline.markets.fees import OrderFees
+
+_LEAVABLE = (Phase.HOLDING, Phase.UNWINDING)
 
 Exit = tuple[PositionStatus, str]
 """How a position is left, and why."""
@@ -78,12 +81,15 @@ def after_exiting(position: Position, now_ns: int, settings: PaperSettings) -> P
 
 
 def _can_leave(position: Position) -> bool:
-    return (
-        position.exit is None
-        and position.phase in (Phase.HOLDING, Phase.UNWINDING)
-        and not position.is_flat
-        and all(position.market_of(leg).is_open for leg, holding in enumerate(position.holdings) if holding.held)
-    )
+    if position.exit is not None or position.phase not in _LEAVABLE:
+        return False
+    is_held = False
+    for leg, holding in zip(position.terms.legs, position.holdings, strict=True):
+        if holding.held:
+            is_held = True
+            if not position.markets[leg.at].is_open:
+                return False
+    return is_held
 
 
 def _sell_all(position: Position, now_ns: int, settings: PaperSettings) -> Position:
@@ -117,25 +123,36 @@ def _hedge_gain(position: Position, now_ns: int, settings: PaperSettings) -> Exi
     units = position.matched
     if settings.hedge_gain is None or any(holding.held != units for holding in position.holdings):
         return None
-    least = (position.terms.floor + settings.hedge_gain) * units
-    locked = len(position.holdings) * units
-    asked = []
+    least = position.terms.floor + settings.hedge_gain
+    locked = Decimal(len(position.holdings))
+    books = []
     for leg in range(len(position.holdings)):
         quote = _fresh(position, leg, now_ns, settings)
-        if quote is None:
+        books.append(_opposite(position, leg).asks)
+        if quote is None or not books[-1]:
             return None
-        asked.append(list(sweep(_opposite(position, leg).asks, units, settings)))
-        locked -= sum((price * size for price, size in asked[-1]), Decimal(0))
-        if locked < least or sum((size for _, size in asked[-1]), Decimal(0)) < units:
+        locked -= books[-1][0][0]
+        if locked < least:  # at best prices and without fees
             return None
-    for leg, levels in enumerate(asked):
-        fees = OrderFees(position.terms.legs[leg].fees)
-        for price, size in levels:
-            fees, fee = fees.after(price, size, is_buy=True, is_maker=False)
-            locked -= fee
-    if locked < least:
+    exact = _locked(position, books, settings)
+    if exact is None or exact < least * units:
         return None
-    return PositionStatus.HEDGED, f"the other sides lock in {locked}, holding {position.terms.floor * units}"
+    return PositionStatus.HEDGED, f"the other sides lock in {exact}, holding {position.terms.floor * units}"
+
+
+def _locked(position: Position, books: Sequence[tuple[Level, ...]], settings: PaperSettings) -> Decimal | None:
+    """What all units bring whatever happens once the other sides are bought, with their fees; None where they are not
+    to be had."""
+    units = position.matched
+    locked = len(books) * units
+    for leg, asks in enumerate(books):
+        fees, got = OrderFees(position.terms.legs[leg].fees), Decimal(0)
+        for price, size in sweep(asks, units, settings):
+            fees, fee = fees.after(price, size, is_buy=True, is_maker=False)
+            locked, got = locked - price * size - fee, got + size
+        if got < units:
+            return None
+    return locked
 
 
 def _fresh(position: Position, leg: int, now_ns: int, settings: PaperSettings) -> Quote | None:

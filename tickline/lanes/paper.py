@@ -92,6 +92,9 @@ def step(position: Position, event: Event, settings: PaperSettings) -> tuple[Pos
             "give events in the order of their times"
         )
     with localcontext(EXACT):
+        unmoved = _unmoved(position, event, settings)
+        if unmoved is not None:
+            return unmoved, []
         position, fills = _until(position, event.ts_ns, settings)
         if isinstance(event, Passed) or position.phase is Phase.CLOSED:
             return position, fills
@@ -103,6 +106,17 @@ def step(position: Position, event: Event, settings: PaperSettings) -> tuple[Pos
         fills += more
         after = _settled(position, event.ts_ns, settings)
         return replace(after, wakes_ns=_wakes(after, settings)), fills
+
+
+def _unmoved(position: Position, event: Event, settings: PaperSettings) -> Position | None:
+    """A held position after a quote on which it does nothing, as on nearly all; None where it may do something."""
+    if position.phase is not Phase.HOLDING or position.withdrawn is not None or not isinstance(event, Quote):
+        return None
+    if position.wakes_ns is not None and position.wakes_ns < event.ts_ns:
+        return None
+    markets = tuple(_seeing(one, event) if one.key == event.market else one for one in position.markets)
+    seen = replace(position, markets=markets, now_ns=event.ts_ns)
+    return seen if exit_of(seen, event.ts_ns, settings) is None else None
 
 
 def _until(position: Position, ts_ns: int, settings: PaperSettings) -> tuple[Position, list[LaneFill]]:
@@ -137,10 +151,16 @@ def _happen(
         return _without_orders(_with_market(position, at, replace(market, is_open=False)), at), []
     if not market.is_open:
         return position, []
-    if isinstance(event, Trade):
-        return _see(position, at, event, settings)
-    taken = still_taken(market.taken, event) if market.taken else market.taken
-    return _see(_with_market(position, at, replace(market, quote=event, taken=taken)), at, event, settings)
+    if isinstance(event, Quote):
+        position = _with_market(position, at, _seeing(market, event))
+    return _see(position, at, event, settings)
+
+
+def _seeing(market: Market, quote: Quote) -> Market:
+    """The market after a quote; what is seen after it closed is not for trading."""
+    if not market.is_open:
+        return market
+    return Market(market.key, quote, taken=still_taken(market.taken, quote) if market.taken else ())
 
 
 def _see(position: Position, at: int, event: Quote | Trade, settings: PaperSettings) -> tuple[Position, list[LaneFill]]:

@@ -82,9 +82,11 @@ def _keys(question: Question) -> Iterator[tuple[int, object]]:
     days = [span.end for span in question.spans] or ([question.near] if question.near else [])
     for stem in dict.fromkeys((*names, *teams)):
         yield from ((4, (stem, day + step)) for day in days for step in (0, 1))
-    for one in question.intervals:
-        bound = one.low if one.low > float("-inf") else one.high
-        yield from ((5, (stem, bound)) for stem in dict.fromkeys(stems))
+    bounds = [one.low if one.low > float("-inf") else one.high for one in question.intervals]
+    yield from ((5, (stem, bound)) for bound in bounds for stem in dict.fromkeys(stems))
+    # Some venues title an outcome with nothing but its threshold or its deadline.
+    yield from ((5, (bound, day + step)) for bound in bounds for day in days for step in (0, 1))
+    yield from ((4, (span.end, question.near)) for span in question.spans)
     unique = sorted(dict.fromkeys(stems))[:12]
     for at, one_stem in enumerate(unique):
         yield from ((6, (one_stem, other)) for other in unique[at + 1 :])

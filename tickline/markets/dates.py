@@ -74,6 +74,8 @@ class Span:
 def find(text: str) -> tuple[tuple[Span, ...], str]:
     """The spans that folded lower-case text names, in order, and the text with them blanked out (same length)."""
     spans: list[Span] = []
+    if not _HINT.search(text):
+        return (), text
     for pattern, read in _READERS:
         for match in list(pattern.finditer(text)):
             span = read(match)
@@ -328,4 +330,5 @@ _TO_THE_END = (
     *("by", "until", "till", "through", "thru", "no later than", "on or before"),
     *("by the end of", "by end of", "before the end of"),
 )
+_HINT = re.compile(rf"20\d\d|\b(?:{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\b|\bq[1-4]\b|\d/\d")
 _READERS = tuple(_patterns())

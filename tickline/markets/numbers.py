@@ -94,11 +94,14 @@ _QUANTITY = re.compile(
 )
 _NEXT_WORDS = re.compile(r"\s*\)?\s*([a-z-]+)?\s*([a-z-]+)?\s*([a-z-]+)?")
 _IS_SCORE = re.compile(r"exact score|correct score|final score|win \d|series score")
+_DIGIT = re.compile(r"\d")
 _OLD_NAME = re.compile(r"(?<=[a-z] )(?:1[89]\d\d|0\d)(?![\d.,%])|\b1\.(?= ?f[ck]\b| ?[a-z])")
 
 
 def find(text: str) -> tuple[tuple[Interval, ...], str]:
     """The intervals that folded lower-case text without dates names, sorted, and the text with them blanked out."""
+    if not _DIGIT.search(text):
+        return (), text
     text = _OLD_NAME.sub(lambda match: " " * len(match[0]), text)  # a club's founding year, or the 1. of its name
     found: list[Interval] = []
     for match in list(_QUANTITY.finditer(text)):

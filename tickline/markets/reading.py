@@ -3,12 +3,13 @@
 import re
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 from tickline.markets import dates, numbers
 from tickline.markets.dates import Span
 from tickline.markets.lexicon import CATCH_ALL, STATES
 from tickline.markets.numbers import Interval
-from tickline.markets.text import Word, fold, words
+from tickline.markets.text import Word, fold, synonyms, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,17 @@ class Question:
     sign: int  # -1 where the question is asked the other way round
     subject: frozenset[str]  # stems of who it is about, where the text says so
     teams: tuple[frozenset[str], ...]  # both sides of a match in their order, else empty
-    context: frozenset[str]  # stems of the event's title and its marks
+    context: frozenset[str]  # stems of the event's title
+    context_marks: tuple[str, ...]
     near: int  # day (ordinal) it is decided by the venue's account, 0 where unknown
     is_whole_day: bool  # whether `near` came as a bare date
     is_catch_all: bool  # it asks of what the venue does not list, or of a placeholder
     text: str  # folded and lower-cased title
+
+    @property
+    def timing(self) -> "Timing":
+        """When it is decided."""
+        return Timing(self.spans, self.near, self.is_whole_day, bool(self.teams))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,16 @@ class Listing:
     decided: date | None  # when the venue says it is decided
     is_whole_day: bool
     closes: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a question and its venue say of when it is decided."""
+
+    spans: tuple[Span, ...]
+    near: int
+    is_whole_day: bool
+    is_match: bool
 
 
 def read(listing: Listing) -> Question:
@@ -65,7 +82,8 @@ def read(listing: Listing) -> Question:
         sign=sign,
         subject=_subject(title, own, metric, listing),
         teams=own.teams or event.teams,
-        context=frozenset(word.stem for word in event.words) | frozenset(event.marks),
+        context=frozenset(word.stem for word in event.words),
+        context_marks=event.marks,
         near=near.toordinal() if near else 0,
         is_whole_day=listing.is_whole_day,
         is_catch_all=any(word.stem in CATCH_ALL for word in own.words) or _PLACEHOLDER.search(title) is not None,
@@ -90,6 +108,7 @@ def _titled(listing: Listing) -> str:
     return title
 
 
+@lru_cache(maxsize=8192)
 def _part(text: str) -> _Part:
     lower = text.lower()
     marks, lower = _marked(lower)
@@ -97,7 +116,7 @@ def _part(text: str) -> _Part:
     intervals, lower = numbers.find(lower)
     # Blanking kept every letter in its place, so that capitals can be looked up in the text itself.
     left = "".join(kept if small != " " else " " for kept, small in zip(text, lower, strict=True))
-    left = _NOISE.sub(" ", left)
+    left = synonyms(_NOISE.sub(" ", left))
     found, sign = words(left)
     return _Part(found, marks, intervals, spans, sign, _teams(left))
 
@@ -161,7 +180,7 @@ def _subject(title: str, own: _Part, metric: str, listing: Listing) -> frozenset
 
 
 def _content(text: str) -> frozenset[str]:
-    found = words(text)[0]
+    found = words(synonyms(text))[0]
     return frozenset(word.stem for word in found if word.weight == 1) or frozenset(word.stem for word in found)
 
 

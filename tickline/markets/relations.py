@@ -7,7 +7,8 @@ from rapidfuzz.distance import DamerauLevenshtein
 
 from tickline.markets import dates, numbers
 from tickline.markets.dates import Extent
-from tickline.markets.reading import Question
+from tickline.markets.numbers import Interval
+from tickline.markets.reading import Question, Timing
 from tickline.markets.text import Word
 
 _SAME_MATCH_DAYS = 1  # venues put a night game on the local or on the UTC day
@@ -27,33 +28,53 @@ class Comparison:
     conflicts: tuple[str, ...]  # what rules equivalence out
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How the words of two questions compare."""
+
+    coverage: float
+    is_same: bool
+
+
+CONFLICTS = ("ambiguous", "entity", "number", "operator", "date", "metric", "polarity")
+"""What may rule equivalence out, in the order it is told."""
+
+
 def compare(left: Question, right: Question) -> Comparison:
     """Compare part by part. Swapping the sides swaps LEFT_INSIDE and RIGHT_INSIDE and changes nothing else."""
-    wording = _wording(left, right)
-    amount, when = numbers.relate(left.intervals, right.intervals), date_extent(left, right)
-    opposite = amount is Extent.OPPOSITE
-    aligned = (left.sign == right.sign) != opposite  # "not above 50" is "at most 50"
-    found: list[str] = []
-    if left.is_catch_all or right.is_catch_all:
-        found.append("ambiguous")
-    if not wording.is_same:
-        found.append("entity")
-    if not _teams_agree(left, right) or not _subjects_agree(left, right):
-        found.append("entity")
-    if not _marks_agree(left, right):
-        found.append("number")
-    if amount is not Extent.SAME and not (opposite and aligned):
-        found.append("operator" if numbers.same_bounds(left.intervals, right.intervals) else "number")
-    if when not in (Extent.SAME, Extent.UNKNOWN):
-        found.append("date")
-    if not _metrics_agree(left.metric, right.metric):
-        found.append("metric")
-    if not aligned:
-        found.append("polarity")
-    return Comparison(wording.coverage, amount, when, aligned, tuple(dict.fromkeys(found)))
+    wording = wordings(left, right)
+    amount, is_operator = amounts(left.intervals, right.intervals)
+    when = timings(left.timing, right.timing)
+    is_aligned = aligned(left.sign, right.sign, amount)
+    found = {
+        "ambiguous": left.is_catch_all or right.is_catch_all,
+        "entity": not wording.is_same,
+        "number": not marks_agree(left.marks, left.context_marks, right.marks, right.context_marks)
+        or (differs(amount, is_aligned=is_aligned) and not is_operator),
+        "operator": differs(amount, is_aligned=is_aligned) and is_operator,
+        "date": when not in (Extent.SAME, Extent.UNKNOWN),
+        "metric": not metrics_agree(left.metric, right.metric),
+        "polarity": not is_aligned,
+    }
+    return Comparison(wording.coverage, amount, when, is_aligned, tuple(name for name in CONFLICTS if found[name]))
 
 
-def date_extent(left: Question, right: Question) -> Extent:
+def amounts(left: tuple[Interval, ...], right: tuple[Interval, ...]) -> tuple[Extent, bool]:
+    """How the numbers compare, and whether what differs is only how they are compared with."""
+    return numbers.relate(left, right), numbers.same_bounds(left, right)
+
+
+def aligned(left_sign: int, right_sign: int, amount: Extent) -> bool:
+    """Whether YES means YES: "not above 50" is "at most 50"."""
+    return (left_sign == right_sign) != (amount is Extent.OPPOSITE)
+
+
+def differs(amount: Extent, *, is_aligned: bool) -> bool:
+    """Whether the numbers rule equivalence out."""
+    return amount is not Extent.SAME and not (amount is Extent.OPPOSITE and is_aligned)
+
+
+def timings(left: Timing, right: Timing) -> Extent:
     """How the times of resolution compare: by the texts, and by the venues' own dates where a text says nothing."""
     if left.spans and right.spans:
         return dates.relate(left.spans, right.spans)
@@ -62,33 +83,51 @@ def date_extent(left: Question, right: Question) -> Extent:
     if left.spans or right.spans:
         said, other = (left, right) if left.spans else (right, left)
         return Extent.UNKNOWN if all(_may_be_on(span, other) for span in said.spans) else Extent.APART
-    apart = abs(left.near - right.near)
-    if left.teams and right.teams:
+    if left.is_match and right.is_match:
         most = 0 if left.is_whole_day and right.is_whole_day else _SAME_MATCH_DAYS
     else:
         most = _LATE_DAYS
-    return Extent.UNKNOWN if apart <= most else Extent.APART
+    return Extent.UNKNOWN if abs(left.near - right.near) <= most else Extent.APART
 
 
-def _may_be_on(span: dates.Span, other: Question) -> bool:
+def marks_agree(
+    left: tuple[str, ...], left_context: tuple[str, ...], right: tuple[str, ...], right_context: tuple[str, ...]
+) -> bool:
+    """Whether no district, game, stage or rank of one side is another or missing on the other side."""
+    for mark in set(left) ^ set(right):
+        kind = mark.partition(":")[0]
+        others, context = (right, right_context) if mark in left else (left, left_context)
+        if any(one.startswith(f"{kind}:") for one in others):
+            return False
+        if kind not in _OPTIONAL_MARKS and mark not in context:
+            return False
+    return True
+
+
+def metrics_agree(left: str, right: str) -> bool:
+    """Whether both may ask of one kind of outcome."""
+    return left == right or {left, right} <= {"other", "winner", "range"}
+
+
+def wordings(left: Question, right: Question) -> Wording:
+    """How the words, the teams and who is asked of compare."""
+    found = _wording(left, right)
+    return Wording(found.coverage, found.is_same and _teams_agree(left, right) and _subjects_agree(left, right))
+
+
+def _may_be_on(span: dates.Span, other: Timing) -> bool:
     if span.minute >= 0:
         return False
     if not span.has_year:
         return True
     start, end = span.start, span.end
-    if other.teams and end - start == 1:
+    if other.is_match and end - start == 1:
         return abs(other.near - start) <= _SAME_MATCH_DAYS
     first = end if span.is_open and start < end - 10_000 else start
     return first - 3 <= other.near <= end + _LATE_DAYS
 
 
-@dataclass(frozen=True, slots=True)
-class _Wording:
-    coverage: float
-    is_same: bool
-
-
-def _wording(left: Question, right: Question) -> _Wording:
+def _wording(left: Question, right: Question) -> Wording:
     of_left, of_right = _once(left.words), _once(right.words)
     only_left = [word for stem, word in of_left.items() if stem not in of_right]
     only_right = [word for stem, word in of_right.items() if stem not in of_left]
@@ -105,7 +144,7 @@ def _wording(left: Question, right: Question) -> _Wording:
     is_keyed = not any(word.is_key for word in (*told_left, *told_right))
     if not any(word.weight == 1 for stem, word in of_left.items() if stem in of_right):
         is_keyed = is_keyed and _contexts_agree(left, right)
-    return _Wording(coverage, is_keyed and lost < 1)
+    return Wording(coverage, is_keyed and lost < 1)
 
 
 def _lost(only: Iterable[Word], other: dict[str, Word]) -> float:
@@ -194,19 +233,3 @@ def _subjects_agree(left: Question, right: Question) -> bool:
     if first in (left.subject, right.subject):
         return False
     return not left.subject or not right.subject or bool(left.subject & right.subject)
-
-
-def _marks_agree(left: Question, right: Question) -> bool:
-    only = set(left.marks) ^ set(right.marks)
-    for mark in only:
-        kind = mark.partition(":")[0]
-        other = right if mark in left.marks else left
-        if any(one.startswith(f"{kind}:") for one in other.marks):
-            return False
-        if kind not in _OPTIONAL_MARKS and mark not in other.context:
-            return False
-    return True
-
-
-def _metrics_agree(left: str, right: str) -> bool:
-    return left == right or {left, right} <= {"other", "winner", "range"}

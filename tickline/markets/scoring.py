@@ -8,10 +8,11 @@ import polars as pl
 from rapidfuzz import fuzz, process
 from scipy import sparse
 
+from tickline.markets.comparing import EXTENTS, compare_all, side_rows
 from tickline.markets.dates import Extent
 from tickline.markets.model import Relation
 from tickline.markets.reading import Question
-from tickline.markets.relations import Comparison, compare
+from tickline.markets.relations import CONFLICTS
 from tickline.markets.spec import Scoring
 
 Floats = npt.NDArray[np.float64]
@@ -25,7 +26,6 @@ _AGREEMENT = {
     Extent.APART: 0.0,
     Extent.UNKNOWN: None,
 }
-_WHOLE = (Extent.SAME, Extent.OPPOSITE)
 
 
 def score_pairs(
@@ -33,27 +33,69 @@ def score_pairs(
 ) -> pl.DataFrame:
     """Pairs with a column for each signal, `score`, `conflicts` and `relation`.
 
-    `pairs` has left_at and right_at (positions in left and right), price, and the sources and categories of both.
+    `pairs` has left_at and right_at (positions in left and right), price, and the sources of both.
     """
     at_left, at_right = pairs["left_at"].to_numpy(), pairs["right_at"].to_numpy()
-    compared = [compare(left[one], right[other]) for one, other in zip(at_left, at_right, strict=True)]
-    signals = pairs.with_columns(
-        pl.Series("text", _texts(left, right, at_left, at_right)),
-        pl.Series("terms", _terms(left, right, at_left, at_right)),
-        pl.Series("entities", [one.coverage for one in compared], dtype=pl.Float64),
-        pl.Series("numbers", [_AGREEMENT[one.numbers] for one in compared], dtype=pl.Float64),
-        pl.Series("operators", [float("operator" not in one.conflicts) for one in compared], dtype=pl.Float64),
-        pl.Series("dates", [_AGREEMENT[one.dates] for one in compared], dtype=pl.Float64),
-        pl.Series("polarity", [float(one.is_aligned) for one in compared], dtype=pl.Float64),
-        source=_sources(),
-    )
-    scored = signals.with_columns(score=_score(spec))
-    relations = [_relation(one, score, spec) for one, score in zip(compared, scored["score"].to_list(), strict=True)]
-    return _one_to_one(
-        scored.with_columns(
-            pl.Series("conflicts", [list(one.conflicts) for one in compared], dtype=pl.List(pl.String)),
-            pl.Series("relation", relations, dtype=pl.String),
+    compared = compare_all(left, right, at_left, at_right)
+    agreement = pl.Series([_AGREEMENT[extent] for extent in EXTENTS], dtype=pl.Float64)
+    conflicts = [pl.Series(name, compared.conflicts[:, at]) for at, name in enumerate(CONFLICTS)]
+    told = pl.concat_list(pl.when(pl.col(name)).then(pl.lit(name)) for name in CONFLICTS).list.drop_nulls()
+    scored = (
+        pairs.with_columns(
+            pl.Series("text", _texts(left, right, at_left, at_right)),
+            pl.Series("terms", _terms(left, right, at_left, at_right)),
+            pl.Series("entities", compared.coverage),
+            agreement[compared.numbers].alias("numbers"),
+            agreement[compared.dates].alias("dates"),
+            pl.Series("amount", [str(extent) for extent in EXTENTS])[compared.numbers].alias("amount"),
+            pl.Series("when", [str(extent) for extent in EXTENTS])[compared.dates].alias("when"),
+            *conflicts,
+            source=_sources(),
         )
+        .with_columns(
+            operators=(~pl.col("operator")).cast(pl.Float64),
+            is_aligned=~pl.col("polarity"),
+            conflicts=told,
+        )
+        .with_columns(polarity=pl.col("is_aligned").cast(pl.Float64))
+        .with_columns(score=_score(spec))
+    )
+    return _one_to_one(scored.with_columns(relation=_relation(spec)))
+
+
+def _score(spec: Scoring) -> pl.Expr:
+    """The weighted mean of the signals that say something."""
+    weights = spec.weights.model_dump()
+    said = [pl.when(pl.col(name).is_not_null()).then(weight).otherwise(0.0) for name, weight in weights.items()]
+    worth = [pl.col(name).fill_null(0.0) * weight for name, weight in weights.items()]
+    return pl.sum_horizontal(worth) / pl.sum_horizontal(said)
+
+
+def _relation(spec: Scoring) -> pl.Expr:
+    is_free = pl.col("conflicts").list.len() == 0
+    is_one_subject = ~pl.any_horizontal("entity", "metric", "ambiguous") & (pl.col("entities") >= spec.related)
+    is_turned = ~pl.col("is_aligned") & ~pl.col("date") & pl.col("amount").is_in([Extent.SAME, Extent.OPPOSITE])
+    said = [~pl.col(name).is_in([Extent.SAME, Extent.UNKNOWN]) for name in ("amount", "when")]
+    inside = [pl.col(name).is_in([Extent.LEFT_INSIDE, Extent.RIGHT_INSIDE]) for name in ("amount", "when")]
+    # Where both numbers and dates differ, they must point the same way for one side to imply the other.
+    implies = (
+        (said[0] | said[1])
+        & (~said[0] | inside[0])
+        & (~said[1] | inside[1])
+        & (~(said[0] & said[1]) | (pl.col("amount") == pl.col("when")))
+    )
+    return (
+        pl.when(is_free & (pl.col("score") >= spec.accept))
+        .then(pl.lit(str(Relation.EQUIVALENT)))
+        .when(is_free)
+        .then(pl.lit(str(Relation.RELATED)))
+        .when(is_one_subject & is_turned & (pl.col("score") >= spec.related))
+        .then(pl.lit(str(Relation.COMPLEMENT)))
+        .when(is_one_subject & pl.col("is_aligned") & implies)
+        .then(pl.lit(str(Relation.SUBSET)))
+        .when(pl.col("entities") >= spec.related)
+        .then(pl.lit(str(Relation.RELATED)))
+        .otherwise(pl.lit(str(Relation.DIFFERENT)))
     )
 
 
@@ -71,31 +113,6 @@ def _one_to_one(scored: pl.DataFrame) -> pl.DataFrame:
         relation=pl.when(beaten).then(pl.lit(str(Relation.RELATED))).otherwise("relation"),
         conflicts=pl.when(beaten).then(pl.concat_list("conflicts", pl.lit("ambiguous"))).otherwise("conflicts"),
     ).drop("strength", "is_alike", "is_beaten_left_at", "is_beaten_right_at")
-
-
-def _score(spec: Scoring) -> pl.Expr:
-    """The weighted mean of the signals that say something."""
-    weights = spec.weights.model_dump()
-    said = [pl.when(pl.col(name).is_not_null()).then(weight).otherwise(0.0) for name, weight in weights.items()]
-    worth = [pl.col(name).fill_null(0.0) * weight for name, weight in weights.items()]
-    return pl.sum_horizontal(worth) / pl.sum_horizontal(said)
-
-
-def _relation(one: Comparison, score: float, spec: Scoring) -> Relation:
-    conflicts = set(one.conflicts)
-    if not conflicts:
-        return Relation.EQUIVALENT if score >= spec.accept else Relation.RELATED
-    if not conflicts & {"entity", "metric"} and one.coverage >= spec.related:
-        if not one.is_aligned and conflicts <= {"polarity", "number", "operator"} and one.numbers in _WHOLE:
-            return Relation.COMPLEMENT
-        if one.is_aligned and _implies(one):
-            return Relation.SUBSET
-    return Relation.RELATED if one.coverage >= spec.related else Relation.DIFFERENT
-
-
-def _implies(one: Comparison) -> bool:
-    extents = {one.numbers, one.dates} - {Extent.SAME, Extent.UNKNOWN}
-    return len(extents) == 1 and extents <= {Extent.LEFT_INSIDE, Extent.RIGHT_INSIDE}
 
 
 def _sources() -> pl.Expr:
@@ -116,20 +133,14 @@ def _terms(left: Sequence[Question], right: Sequence[Question], at_left: Ints, a
     """Cosine of the TF-IDF rows of both questions' words, 0..1."""
     index: dict[str, int] = {}
     sides = [
-        [sorted({index.setdefault(word.stem, len(index)) for word in question.words}) for question in side]
+        [{index.setdefault(word.stem, len(index)): 1.0 for word in question.words} for question in side]
         for side in (left, right)
     ]
-    rows = [_rows(side, len(index)) for side in sides]
-    seen = sum(np.asarray((side > 0).sum(axis=0)).ravel() for side in rows)
+    rows = [side_rows(side, len(index)) for side in sides]
+    seen = sum(np.asarray(side.sum(axis=0)).ravel() for side in rows)
     idf = sparse.diags(np.log((1 + len(left) + len(right)) / (1 + seen)) + 1)
     one, other = (_normed(side @ idf) for side in rows)
     return np.asarray(one[at_left].multiply(other[at_right]).sum(axis=1)).ravel().clip(0, 1)
-
-
-def _rows(of_each: Sequence[Sequence[int]], width: int) -> sparse.csr_matrix:
-    starts = np.concatenate([[0], np.cumsum([len(columns) for columns in of_each])])
-    columns = np.array([column for columns in of_each for column in columns], dtype=np.int64)
-    return sparse.csr_matrix((np.ones(columns.size), columns, starts), shape=(len(of_each), max(width, 1)))
 
 
 def _normed(rows: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -29,15 +29,14 @@ def fold(text: str) -> str:
 
 
 def synonyms(text: str) -> str:
-    """Folded lower-case text with each known phrase in its canonical words; capitals mark what a name was."""
-    return _PHRASE.sub(_canonical, text)
+    """Folded text with each known phrase in its canonical words, with a capital where the phrase had one."""
+    return _PHRASE.sub(_canonical, _INITIALS.sub(lambda match: match[0].replace(".", ""), text))
 
 
 def words(text: str) -> tuple[tuple[Word, ...], int]:
-    """The canonical words of folded text, and its polarity: -1 where it is turned around an odd number of times."""
+    """The words of text after `synonyms`, and its polarity: -1 where it is turned around an odd number of times."""
     found: list[Word] = []
     sign, before = 1, ""
-    text = synonyms(_initials(text))
     reached = 0
     for match in _TOKEN.finditer(text):
         token, lower = match[0], match[0].lower()
@@ -76,10 +75,6 @@ def _stem(word: str) -> str:
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
         return word[:-1]
     return word
-
-
-def _initials(text: str) -> str:
-    return _INITIALS.sub(lambda match: match[0].replace(".", ""), text)
 
 
 def _canonical(match: re.Match[str]) -> str:

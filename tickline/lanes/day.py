@@ -112,17 +112,17 @@ def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
     baskets: list[pl.DataFrame] = []
     legs: list[pl.DataFrame] = []
     structure: Structure | None = None
-    terms = pl.Series()
+    changes = markets.filter(pl.col("version") > 1)["ts_first"].dt.epoch("ns").unique().sort().to_list()
     for since, now_ns, is_look in _moments(begin, spec.every_s):
         window = material.events.filter(_ns("ts") > since if since > begin else pl.lit(value=True), _ns("ts") <= now_ns)
         run.advance(window, [end for end in ends if since < end.ts_ns <= now_ns], now_ns)
         if not is_look:
             break
         last = pl.concat([last, window]).unique(KEY, keep="last", maintain_order=True)
-        current = _as_of(markets, now_ns)
-        if structure is None or not current["version"].equals(terms):
+        if structure is None or any(since < change <= now_ns for change in changes):
+            current = _as_of(markets, now_ns)
             found = find(current, material.mapping.drop("mapping"), spec.lanes)
-            structure, terms = compiled(found.baskets, found.legs, current), current["version"]
+            structure = compiled(found.baskets, found.legs, current)
             baskets, legs = [*baskets, found.baskets], [*legs, found.legs]
             run.refusals.append(found.refusals)
         book = Book.from_frames(structure.markets, last, now_ns)

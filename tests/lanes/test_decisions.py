@@ -11,7 +11,7 @@ from tickline.errors import LaneError
 from tickline.lake.lane_schemas import DECISIONS
 from tickline.lanes.decisions import decide, frames
 from tickline.lanes.depth import Level
-from tickline.lanes.desk import Closing, acknowledged, at_risk, close, from_json, opened_desk, to_json
+from tickline.lanes.desk import Closing, acknowledged, at_risk, close, from_json, opened_desk, reopened, to_json
 from tickline.lanes.gates import GateSettings
 from tickline.lanes.model import Kind, Lane
 from tickline.sizing.impact import ImpactCurve
@@ -99,6 +99,27 @@ def test_losses_lower_the_multiplier_and_a_new_day_forgets_only_its_own_loss():
     assert decision.multiplier == pytest.approx(0.5 * float(lost.bankrolls["cross"]) / 10_000)
     assert acknowledged(lost).drawdown == 0
     assert acknowledged(lost).restraint == lost.restraint
+
+
+def test_a_desk_goes_on_under_the_capital_and_lanes_that_are_declared_now(day):
+    state, _ = day
+    assert reopened(state, DESK, STAKE) == state
+    fewer = opened_desk(Decimal(500), ["cross", "intra"], STAKE)
+    after = reopened(state, fewer, STAKE)
+    assert (after.capital, set(after.bankrolls), sum(after.bankrolls.values())) == (500, {"cross", "intra"}, 500)
+    assert (after.held, after.taken, after.exposure) == (state.held, state.taken, state.exposure)
+    found = opportunity(CROSS, START_NS + 86_400 * SECOND_NS, cost=0.93)
+    assert not decide(after, found, AROUND.at(found))[1].is_taken, "more is at risk than the caps of so little allow"
+
+
+def test_what_was_never_filled_says_nothing_of_what_the_lane_earns():
+    state, _ = decided([FOUND])
+    unfilled = close(state, Closing(FOUND.opportunity_id, START_NS + SECOND_NS, Decimal(0), is_failure=True), STAKE)
+    assert unfilled.records == {}
+    assert unfilled.restraint.recent == ()
+    assert unfilled.failures == 1
+    flat = close(state, Closing(FOUND.opportunity_id, START_NS + SECOND_NS, Decimal(0)), STAKE)
+    assert flat.records["cross"].trades == len(flat.restraint.recent) == 1
 
 
 def test_rows_hold_every_answer_and_money_exactly(day):

@@ -171,10 +171,13 @@ def test_a_red_venue_stops_only_what_trades_on_it():
     assert asked(**in_context(checks={**GOOD.checks, other: red})).is_taken
 
 
-def test_a_venues_clock_that_is_a_little_off_is_reckoned_with():
-    late = of_first_leg(ts_quote_ns=START_NS + 8 * SECOND_NS)
-    assert "quote_age" in refusers(asked(**late))
-    assert asked(**late, **in_context(skews_ns={**GOOD.skews_ns, FIRST.venue: 4 * SECOND_NS})).is_taken
+def test_a_quote_is_as_old_as_its_event_and_a_clock_that_is_ahead_makes_none_younger():
+    old = of_first_leg(ts_quote_ns=START_NS - 598 * SECOND_NS)
+    assert asked(**old).is_taken
+    late = in_context(skews_ns={**GOOD.skews_ns, FIRST.venue: -5 * SECOND_NS}, gates=GateSettings(quote_age_s=600))
+    assert "the oldest quote is 603.000 s old" in refusers(asked(**old, **late))["quote_age"]
+    ahead = in_context(skews_ns={**GOOD.skews_ns, FIRST.venue: 5 * SECOND_NS}, gates=GateSettings(quote_age_s=597))
+    assert "the oldest quote is 598.000 s old" in refusers(asked(**old, **ahead))["quote_age"]
 
 
 def test_after_the_pause_failures_may_be_tried_again():

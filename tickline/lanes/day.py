@@ -15,7 +15,7 @@ from tickline.lake.lane_schemas import LANE_DIAGNOSTICS, LANE_STATE
 from tickline.lanes.book import Book
 from tickline.lanes.decisions import decide
 from tickline.lanes.decisions import frames as decision_frame
-from tickline.lanes.desk import Closing, DeskState, close, from_json, opened_desk, to_json
+from tickline.lanes.desk import Closing, DeskState, close, from_json, opened_desk, reopened, to_json
 from tickline.lanes.diagnostics import find, merged
 from tickline.lanes.model import Decision, LaneFill, Opportunity, PositionStatus
 from tickline.lanes.opportunities import frames as opportunity_frames
@@ -173,7 +173,7 @@ def _restored(state: pl.DataFrame, spec: LaneSpec) -> tuple[DeskState, tuple[Pos
     desk = next(iter(state.filter(kind=DESK)["state"]), None)
     positions = tuple(Position.from_json(text) for text in state.filter(kind=POSITION).sort("id")["state"])
     fresh = opened_desk(spec.capital, [lane.value for lane in spec.lanes], spec.stake)
-    return (fresh if desk is None else from_json(desk)), positions
+    return (fresh if desk is None else reopened(from_json(desk), fresh, spec.stake)), positions
 
 
 def _closing(position: Position) -> Closing:

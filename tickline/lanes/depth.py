@@ -1,16 +1,10 @@
-"""How much of a basket the books hold: levels walked leg by leg, or the best quotes; and what recent looks showed."""
+"""How much of a basket the books hold: levels walked leg by leg, or the best quotes where there are no more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
-from tickline.lanes.model import Leg, Opportunity, Style
-from tickline.markets.model import MarketKey, Side
-from tickline.sizing.robust import Looks
+from tickline.lanes.model import Leg, Opportunity
 
 NOTHING = Decimal(0)
 
@@ -76,48 +70,6 @@ def average(levels: Sequence[Level], size: Decimal) -> tuple[Decimal, Decimal]:
         taken = left if nth == len(levels) - 1 else min(left, level.size)
         paid, fees, left = paid + taken * level.price, fees + taken * level.fee, left - taken
     return _up(paid / size), _up(fees / size)
-
-
-class QuoteHistory:
-    """Looks at the quotes of some venues, to ask what a leg's last ones were at any moment without searching twice.
-
-    Made of `market_quotes` by venue, in any order of rows.
-    """
-
-    def __init__(self, quotes: Mapping[str, pl.DataFrame]) -> None:
-        self._slices: dict[MarketKey, tuple[str, int, int]] = {}
-        self._columns: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
-        self._times: dict[str, npt.NDArray[np.int64]] = {}
-        for venue, frame in quotes.items():
-            ordered = frame.sort("market_id", "ts_recv", "raw_row")
-            self._times[venue] = ordered["ts_recv"].to_physical().to_numpy()
-            self._columns[venue] = {name: ordered[name].to_numpy() for name in _COLUMNS}
-            lengths = ordered.group_by("market_id", maintain_order=True).len()
-            stops = lengths["len"].cum_sum().to_list()
-            for market, length, stop in zip(lengths["market_id"], lengths["len"], stops, strict=True):
-                self._slices[MarketKey(venue, market)] = (venue, stop - length, stop)
-
-    def looks(self, leg: Leg, style: Style, *, now_ns: int, within_s: int, most: int) -> Looks:
-        """The last looks at a leg up to a moment: asks where it would be taken, bids where it would be rested at.
-
-        Looks without a price are left out, and sizes a venue does not say.
-        """
-        venue, start, stop = self._slices.get(leg.market, (leg.market.venue, 0, 0))
-        if start == stop:
-            return Looks()
-        times = self._times[venue][start:stop]
-        end = start + int(np.searchsorted(times, now_ns, side="right"))
-        begin = start + int(np.searchsorted(times, now_ns - within_s * 1_000_000_000, side="left"))
-        name = f"{leg.side}_{'ask' if style is Style.TAKER else 'bid'}"
-        window = slice(max(begin, end - most), end)
-        prices = self._columns[venue][name][window]
-        depths = self._columns[venue][f"{name}_size"][window]
-        priced = np.isfinite(prices)
-        said = depths[priced & np.isfinite(depths)]
-        return Looks(tuple(prices[priced].tolist()), tuple(said.tolist()))
-
-
-_COLUMNS = [f"{side}_{end}{of}" for side in Side for end in ("bid", "ask") for of in ("", "_size")]
 
 
 def _up(amount: Decimal) -> Decimal:

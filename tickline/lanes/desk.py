@@ -36,7 +36,10 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How a taken opportunity ended. It failed where it was not filled as meant: unfilled, abandoned or hedged."""
+    """How a taken opportunity ended. It failed where it was not filled as meant: unfilled, abandoned or hedged.
+
+    A failure that made nothing was never in the market: it says nothing of what the lane earns or of what to expect.
+    """
 
     opportunity_id: str
     ts_ns: int
@@ -78,6 +81,15 @@ def opened_desk(capital: Decimal, lanes: Iterable[str], settings: StakeSettings)
     """A desk that has done nothing yet. Raises ConfigError where its bankrolls cannot be split between the lanes."""
     names = sorted(lanes)
     return DeskState(capital, bankrolls(capital, shares({}, names, settings.bankrolls)))
+
+
+def reopened(state: DeskState, fresh: DeskState, settings: StakeSettings) -> DeskState:
+    """A stored state under the capital and lanes that are declared now, which are those of a `fresh` desk.
+
+    All it has done and holds stays. Raises ConfigError where its bankrolls cannot be split between the lanes.
+    """
+    split = shares(state.records, list(fresh.bankrolls), settings.bankrolls)
+    return replace(state, capital=fresh.capital, bankrolls=bankrolls(fresh.capital, split))
 
 
 def on_day(state: DeskState, now_ns: int, settings: StakeSettings) -> DeskState:
@@ -125,8 +137,11 @@ def close(state: DeskState, closing: Closing, settings: StakeSettings) -> DeskSt
     del others[closing.opportunity_id]
     state = on_day(state, closing.ts_ns, settings)
     made = state.made + closing.realised
-    record = recorded(state.records.get(held.lane, Record()), float(closing.realised / held.stake))
-    records = {**state.records, held.lane: record}
+    records, restraint = state.records, state.restraint
+    if closing.realised or not closing.is_failure:
+        record = recorded(records.get(held.lane, Record()), float(closing.realised / held.stake))
+        records = {**records, held.lane: record}
+        restraint = after_settling(restraint, closing.realised, held.expected, cut=settings.drawdown)
     state = replace(
         state,
         held=others,
@@ -138,10 +153,8 @@ def close(state: DeskState, closing: Closing, settings: StakeSettings) -> DeskSt
         day_made=state.day_made + closing.realised,
         failures=state.failures + 1 if closing.is_failure else 0,
         last_failure_ns=closing.ts_ns if closing.is_failure else state.last_failure_ns,
-        restraint=after_settling(state.restraint, closing.realised, held.expected, cut=settings.drawdown),
     )
-    restraint = restrained(state.restraint, state.drawdown, day=state.day, cut=settings.drawdown)
-    return replace(state, restraint=restraint)
+    return replace(state, restraint=restrained(restraint, state.drawdown, day=state.day, cut=settings.drawdown))
 
 
 def acknowledged(state: DeskState) -> DeskState:

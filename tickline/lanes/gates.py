@@ -106,12 +106,13 @@ class Readiness:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is true of the world at a moment. Whatever is left out of it makes a gate refuse.
+    """What is true of the world at a moment. What a gate asks for and is not in it makes that gate refuse.
 
     `kills` has a reason by "global", "venue:NAME" or "lane:NAME", and is None where the switches cannot be read.
-    `checks` are by the name of the venue or mapping whose partitions were checked, `skews_ns` (its clock minus ours) by
-    venue, `readiness` and `impact` (re-fitted curves; the declared one where there is none) by lane, `clusters` by
-    event (an event of none is one of its own), `levels` (where books have them) and `looks` by leg.
+    `checks` are by the name of the venue or mapping whose partitions were checked, `pairs` by pair id. `skews_ns` says
+    by venue how much later than we received it its last event was by its own clock; `readiness` is by lane. Some may be
+    left out: `impact` (curves by lane; else the declared one), `clusters` (by event; else each is one of its own) and
+    `levels` (by leg; else the best quotes). `looks`, by leg, may not.
     """
 
     now_ns: int
@@ -216,6 +217,7 @@ def _status(case: Case) -> Said:
 
 
 def _quote_age(case: Case) -> Said:
+    """A quote is as old as its event, where that is before we received it; a clock that is ahead makes none younger."""
     limits, now, skews = case.context.gates, case.context.now_ns, case.context.skews_ns
     for venue in case.venues:
         if venue not in skews:
@@ -225,7 +227,7 @@ def _quote_age(case: Case) -> Said:
                 False,
                 f"the clock of {venue} is off by {skews[venue] / NS_A_SECOND:.3f} s, {limits.skew_s} s at most",
             )
-    times = [one.ts_quote_ns - skews[one.leg.market.venue] for one in case.opportunity.legs]
+    times = [one.ts_quote_ns + min(skews[one.leg.market.venue], 0) for one in case.opportunity.legs]
     if not times:
         return False, "there are no legs"
     oldest, newest = min(times), max(times)

@@ -53,18 +53,17 @@ def spread(values: Sequence[float]) -> float:
     return TO_DEVIATION * median([abs(value - middle) for value in values])
 
 
-def winsorised(values: Sequence[float], *, deviations: float, least_spread: float) -> list[float]:
-    """Each of one or more values, moved to within so many spreads of their median."""
-    middle, reach = median(values), deviations * max(spread(values), least_spread)
-    return [min(max(value, middle - reach), middle + reach) for value in values]
+def least_believed(values: Sequence[float], *, deviations: float, least_spread: float) -> float:
+    """The lowest that one or more values are not moved up from: so many spreads below their median (Winsorising)."""
+    return median(values) - deviations * max(spread(values), least_spread)
 
 
 def cautious_price(price: float, looks: Looks, settings: Robustness) -> float:
     """The price to reckon with: the one there is, but not far below what recent looks agree on."""
     if not looks.prices:
         return price
-    reach = settings.deviations * max(spread(looks.prices), settings.least_spread)
-    return max(price, median(looks.prices) - reach)
+    lowest = least_believed(looks.prices, deviations=settings.deviations, least_spread=settings.least_spread)
+    return max(price, lowest)
 
 
 def cautious_depth(depth: float, looks: Looks) -> float:

@@ -149,8 +149,6 @@ def _happen(
         return pay(_settled(_without_orders(position, at), event.ts_ns, settings), event.ts_ns)
     if isinstance(event, Closed):
         return _without_orders(_with_market(position, at, replace(market, is_open=False)), at), []
-    if not market.is_open:
-        return position, []
     if isinstance(event, Quote):
         position = _with_market(position, at, _seeing(market, event))
     return _see(position, at, event, settings)

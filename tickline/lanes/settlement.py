@@ -14,9 +14,7 @@ _PLACES = Decimal(1).scaleb(-12)
 
 
 def resolve(market: Market, resolved: Resolved, settings: PaperSettings) -> Market:
-    """The market with its payout: 1 or 0, or what a void pays on its venue. A result that was told stays."""
-    if market.payout is not None:
-        return market
+    """The market with its payout: 1 or 0, or what a void pays on its venue. It may be amended until it is paid."""
     pays_at_ns = max(resolved.ts_ns, resolved.ts_settle_ns or resolved.ts_ns)
     if resolved.result == "void":
         yes = _void(market, resolved, settings)

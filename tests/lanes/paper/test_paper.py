@@ -115,7 +115,7 @@ def test_the_rest_of_an_order_waits_or_is_cancelled_as_the_settings_say(desk):
     assert cancelled.notes[-1].reason == "no order is left, every leg is filled alike, in part"
 
 
-LEGGED = [("0.55", "3")]
+LEGGED = [("0.53", "30")]
 """Asks of the second leg that are beyond its limit of 0.50 and the band of 0.02."""
 
 
@@ -268,7 +268,7 @@ def test_what_a_hedge_does_not_cover_in_time_is_sold(desk, held):
     ]
     position, fills = desk.follow(held, events, settings)
     assert told(fills) == [(0, "exit", "buy", "0.45", 10), (1, "exit", "sell", "0.40", 10)]
-    assert position.phase is Phase.EXITING
+    assert (position.phase, position.orders) == (Phase.EXITING, ())
     position, _ = desk.follow(position, [Resolved(desk.at(90), desk.A, "no")], settings)
     assert (position.status, position.cash.realised) == (PositionStatus.HEDGED, 10 + Decimal("4.00") - Decimal("13.50"))
 
@@ -305,6 +305,18 @@ def test_a_position_is_left_once(desk, held):
     assert [int(fill.size) for fill in fills] == [4, 4, 6, 6]
 
 
+def test_the_time_stop_does_not_rename_what_was_abandoned(desk):
+    settings = desk.PLAIN.model_copy(update={"hold_s": 80})
+    events = [
+        desk.quote(1.5, desk.B, no_ask=LEGGED),
+        Passed(desk.at(90)),  # unwinding since 61, without a bid
+        desk.quote(95, desk.A, yes_bid=[("0.30", "50")]),
+    ]
+    position, fills = desk.follow(desk.opened(settings), events, settings)
+    assert told(fills)[1:] == [(0, "unwind", "sell", "0.30", 10)]
+    assert position.status is PositionStatus.ABANDONED
+
+
 def test_half_a_position_is_not_left(desk, held):
     settings = desk.PLAIN.model_copy(update={"hold_s": 40})
     events = [Closed(desk.at(20), desk.B), desk.quote(30, desk.A, yes_bid=[("0.40", "50")]), Passed(desk.at(90))]
@@ -321,6 +333,13 @@ def test_a_void_pays_half_or_the_fair_price_of_the_venue(desk, held, fair_voids,
     void = Resolved(desk.at(30), desk.A, "void", fair=None if fair is None else Decimal(fair))
     _, fills = desk.follow(held, [seen, void], settings)
     assert [fill.price for fill in fills] == [Decimal(paid)]
+
+
+def test_a_result_may_be_amended_until_it_is_paid(desk, held):
+    told_first = Resolved(desk.at(20), desk.A, "yes", desk.at(100))
+    amended = Resolved(desk.at(60), desk.A, "no", desk.at(120))
+    _, fills = desk.follow(held, [told_first, amended, Passed(desk.at(200)), Resolved(desk.at(201), desk.A, "yes")])
+    assert [(fill.price, fill.ts_ns) for fill in fills] == [(0, desk.at(120))]
 
 
 def test_nothing_trades_after_a_market_closed(desk):

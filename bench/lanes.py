@@ -43,13 +43,10 @@ PRICING = PricingSettings()
 FINDERS = (intra, cross, parity, bucket, event_tree)
 STARTED_WITHIN_S = 120
 
-# Lanes that answer have time to, however busy the machine: it is the ones that do not whose budget is measured. Those
-# are started again at once, so that they fail as often as they can.
-SETTINGS = SchedulerSettings(
-    times=LaneTimes(every_ms=1, budget_ms=5_000),
-    of_lane={HANGS: LaneTimes(every_ms=1, budget_ms=BUDGET_MS)},
-    restarts=Restarts(first_ms=1, most_ms=1),
-)
+# Lanes that answer have time to, however busy the machine: it is the one that does not whose budget is measured. What
+# fails is started again at once, so that it fails as often as it can.
+SOUND = SchedulerSettings(times=LaneTimes(every_ms=1, budget_ms=5_000), restarts=Restarts(first_ms=1, most_ms=1))
+FAILING = SOUND.model_copy(update={"of_lane": {HANGS: LaneTimes(every_ms=1, budget_ms=BUDGET_MS)}})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,8 +70,9 @@ def run(*, small: bool = False, cycles: int = 50) -> dict[str, Any]:
     """Run the cycles with sound lanes, then with failing ones. `cycles` is how many of each."""
     prepared = _prepared(SMALL_MARKETS if small else MARKETS)
     lane_code = dict.fromkeys(Lane, "tickline.lanes.sharing:prepare")
-    sound = _cycles(prepared, lane_code, cycles)
-    failed = _cycles(prepared, lane_code | {HANGS: "bench.lanes:hang", CRASHES: "bench.lanes:crash"}, cycles)
+    sound = _cycles(prepared, lane_code, cycles, settings=SOUND)
+    failing_code = lane_code | {HANGS: "bench.lanes:hang", CRASHES: "bench.lanes:crash"}
+    failed = _cycles(prepared, failing_code, cycles, settings=FAILING)
     _require_priced_alike(prepared, sound[-1], cycles)
     took, took_failing = [one.ms for one in sound], [one.ms for one in failed]
     p50, p95 = statistics.median(took), float(np.percentile(took, 95))
@@ -130,22 +128,25 @@ def _prepared(markets: int) -> Prepared:
     return Prepared(of, structure, structure_arrays(baskets, legs, of.markets, PRICING))
 
 
-def _cycles(prepared: Prepared, code: Mapping[Lane, str], count: int) -> list[Cycle]:
+def _cycles(prepared: Prepared, code: Mapping[Lane, str], count: int, *, settings: SchedulerSettings) -> list[Cycle]:
     """So many cycles, timed once the lanes that answer are up and have answered."""
     took = []
     with LaneWorkers(code) as workers:
-        state = _warm(prepared, workers, sound=[lane for lane in code if code[lane].startswith("tickline.")])
+        sound = [lane for lane in code if code[lane].startswith("tickline.")]
+        state = _warm(prepared, workers, sound, settings=settings)
         for ts_ns, quotes in prepared.of.quotes(count):
             started = time.perf_counter()
             book = Book.from_frames(prepared.structure.markets, quotes, ts_ns)
-            state, result = run_cycle(state, workers, book_arrays(book), ts_ns=ts_ns, settings=SETTINGS)
+            state, result = run_cycle(state, workers, book_arrays(book), ts_ns=ts_ns, settings=settings)
             took.append(Cycle((time.perf_counter() - started) * 1_000, result))
     each = sorted(one.ms for one in took)
     print(f"  {count} cycles: {each[0]:.1f} to {each[-1]:.1f} ms, median {statistics.median(each):.1f}")
     return took
 
 
-def _warm(prepared: Prepared, workers: LaneWorkers, *, sound: Iterable[Lane]) -> SchedulerState:
+def _warm(
+    prepared: Prepared, workers: LaneWorkers, sound: Iterable[Lane], *, settings: SchedulerSettings
+) -> SchedulerState:
     """Cycles until the sound lanes have answered three times."""
     ((ts_ns, quotes),) = prepared.of.quotes(1)
     arrays = book_arrays(Book.from_frames(prepared.structure.markets, quotes, ts_ns))
@@ -153,7 +154,7 @@ def _warm(prepared: Prepared, workers: LaneWorkers, *, sound: Iterable[Lane]) ->
     state, answered, deadline = scheduler(Lane), 0, time.monotonic() + STARTED_WITHIN_S
     while answered < 3:
         assert time.monotonic() < deadline, f"the lanes did not start: {workers.standings()}"
-        state, result = run_cycle(state, workers, arrays, ts_ns=ts_ns, settings=SETTINGS)
+        state, result = run_cycle(state, workers, arrays, ts_ns=ts_ns, settings=settings)
         endings = {one.lane: one.ending for one in result.outcomes}
         answered += all(endings[lane] is Ending.OK for lane in sound)
         time.sleep(0.02)
@@ -197,11 +198,11 @@ def _planning_ms(prepared: Prepared, rounds: int = 7) -> float:
     polls, lanes = polling_of(size, len(VENUES)), watched(Lane)
     for _ in range(rounds):
         started = time.perf_counter()
-        measured = coverage(structure, quoted, now_ns, SETTINGS)
-        lanes, _ = watch(lanes, measured, failing={}, settings=SETTINGS)
-        needed = repairs(structure, quoted, now_ns, SETTINGS)
-        tiers = tiered(known, now_ns, SETTINGS.tiering)["tier"]
-        polls, found = allocate(polls, watched_of(structure, tiers, needed), SETTINGS.polling)
+        measured = coverage(structure, quoted, now_ns, SOUND)
+        lanes, _ = watch(lanes, measured, failing={}, settings=SOUND)
+        needed = repairs(structure, quoted, now_ns, SOUND)
+        tiers = tiered(known, now_ns, SOUND.tiering)["tier"]
+        polls, found = allocate(polls, watched_of(structure, tiers, needed), SOUND.polling)
         times.append((time.perf_counter() - started) * 1_000)
-        assert found.markets.size == SETTINGS.polling.polls
+        assert found.markets.size == SOUND.polling.polls
     return statistics.median(times)

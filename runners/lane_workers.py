@@ -227,16 +227,11 @@ class _Process:
             self._died(_how_it_ended(self.popen))
             return
         self._unread += received
-        for head, body in self._frames():
-            match head["kind"]:
-                case "ready" if head["load"] == self.load:
-                    self.standing = Standing.IDLE
-                case "answer":
-                    self.answered, self.body = head["cycle"], body
-                    # A structure that was handed over meanwhile is not taken in yet.
-                    self.standing = Standing.IDLE if self.standing is Standing.BUSY else self.standing
-                case "failed":
-                    self._died(head["reason"])
+        try:
+            for head, body in self._frames():
+                self._hear(head, body)
+        except (orjson.JSONDecodeError, LookupError, TypeError):
+            self._died("what it says cannot be read")
 
     def end(self) -> None:
         """Kill and bury it."""
@@ -244,6 +239,17 @@ class _Process:
         self.popen.wait()
         self.orders.close()
         os.close(self.answers)
+
+    def _hear(self, head: dict[str, Any], body: bytes) -> None:
+        match head["kind"]:
+            case "ready" if head["load"] == self.load:
+                self.standing = Standing.IDLE
+            case "answer":
+                self.answered, self.body = head["cycle"], body
+                # A structure that was handed over meanwhile is not taken in yet.
+                self.standing = Standing.IDLE if self.standing is Standing.BUSY else self.standing
+            case "failed":
+                self._died(head["reason"])
 
     def _frames(self) -> Iterator[tuple[dict[str, Any], bytes]]:
         while len(self._unread) >= FRAME.size:

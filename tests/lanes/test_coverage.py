@@ -12,8 +12,8 @@ from tickline.lanes.book import NEVER
 from tickline.lanes.coverage import Covered, LaneWatch, coverage, repairs, watch, watched
 from tickline.lanes.gates import Readiness
 from tickline.lanes.model import Lane
-from tickline.lanes.polling import Watched, watched_of
-from tickline.lanes.scheduler_spec import Coverage, SchedulerSettings
+from tickline.lanes.polling import Watched, allocate, polling_of, watched_of
+from tickline.lanes.scheduler_spec import Coverage, Polling, SchedulerSettings
 from tickline.lanes.structure import compiled
 
 NOW_NS = 1_772_841_600 * 10**9
@@ -151,3 +151,23 @@ def test_without_baskets_nothing_is_covered_and_nothing_asked_for():
     quoted = np.array([FRESH, FRESH])
     assert set(coverage(structure, quoted, NOW_NS, SETTINGS).values()) == {Covered(0, 0)}
     assert not repairs(structure, quoted, NOW_NS, SETTINGS).any()
+
+
+def test_a_lane_that_lost_its_quotes_gets_ready_again_by_looking_at_what_it_needs():
+    # The legs of ten pairs among 400 markets that another lane wants too: a twentieth, and 20 polls a cycle.
+    intra = [(Lane.INTRA, None, [nth]) for nth in range(400)]
+    structure = structure_of(400, *intra, *((Lane.CROSS, f"p{nth}", [nth * 40, nth * 40 + 20]) for nth in range(10)))
+    tiers = pl.Series(["cold"] * 400)
+    quoted = np.full(400, NEVER)
+    state, polls = watched([Lane.CROSS]), polling_of(400, 1)
+    scheduled = SETTINGS.model_copy(update={"coverage": Coverage(fresh_s=1e6), "polling": Polling(polls=20)})
+    for cycle in range(60):
+        now_ns = NOW_NS + cycle * 10**9
+        measured = coverage(structure, quoted, now_ns, scheduled)
+        state, said = watch(state, measured, failing={}, settings=scheduled)
+        if said["cross"].is_ready:
+            break
+        needed = repairs(structure, quoted, now_ns, scheduled)
+        polls, found = allocate(polls, watched_of(structure, tiers, needed), scheduled.polling)
+        quoted[found.markets] = now_ns
+    assert 3 <= cycle <= 7

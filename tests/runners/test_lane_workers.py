@@ -55,7 +55,14 @@ LANES_CODE = '''
                     while True:
                         pass
                 case -5.0:
-                    time.sleep(0.15)
+                    time.sleep(0.4)
+                case -6.0:
+                    garbage = b"\\x10" + bytes(11) + b"not what was agreed"
+                    for descriptor in range(3, 30):
+                        try:
+                            os.write(descriptor, garbage)
+                        except OSError:
+                            pass
             return found(lane, quotes["ask"].sum())
         return look
 
@@ -65,8 +72,8 @@ LANES_CODE = '''
 '''
 SETTINGS = SchedulerSettings(
     times=LaneTimes(every_ms=1, budget_ms=2_000, grace_ms=100),
-    of_lane={Lane.BUCKET: LaneTimes(every_ms=1, budget_ms=100, grace_ms=150)},
-    restarts=Restarts(first_ms=1, most_ms=1),
+    of_lane={Lane.BUCKET: LaneTimes(every_ms=1, budget_ms=250, grace_ms=600)},
+    restarts=Restarts(first_ms=1, most_ms=1, start_ms=8_000),
 )
 STRUCTURE = {"scale": np.array([2.0])}
 GOOD = {"ask": np.array([0.125, 0.25])}
@@ -140,6 +147,7 @@ def test_what_lanes_find_comes_back_in_the_order_of_lanes(running):
         (-2.0, "killed by SIGKILL"),
         pytest.param(-1.0, "ValueError: no such price", marks=pytest.mark.slow),
         pytest.param(-3.0, "its answer cannot be read", marks=pytest.mark.slow),
+        pytest.param(-6.0, "what it says cannot be read", marks=pytest.mark.slow),
     ],
 )
 def test_a_lane_that_crashes_costs_the_cycle_only_itself(running, first, reason):
@@ -155,10 +163,8 @@ def test_a_lane_that_crashes_costs_the_cycle_only_itself(running, first, reason)
 def test_a_late_answer_is_dropped_and_its_worker_goes_on(running):
     running.when_both_stand()
     pid = running.pid(Lane.BUCKET)
-    started = time.monotonic()
     outcomes, _ = running.when_both_stand(told(-5.0))
     assert outcomes[Lane.BUCKET].ending is Ending.LATE
-    assert time.monotonic() - started < 0.19
     outcomes, _ = running.cycle()
     assert outcomes[Lane.BUCKET].ending is Ending.HELD
     outcomes, _ = running.when_both_stand()
@@ -166,16 +172,16 @@ def test_a_late_answer_is_dropped_and_its_worker_goes_on(running):
     assert running.pid(Lane.BUCKET) == pid
 
 
-def test_a_hung_worker_costs_its_budget_once_and_is_killed_and_replaced(running):
+def test_a_hung_worker_is_waited_for_once_and_is_killed_and_replaced(running):
     running.when_both_stand()
     pid = running.pid(Lane.BUCKET)
+    started = time.monotonic()
     outcomes, _ = running.when_both_stand(told(-4.0))
     assert outcomes[Lane.BUCKET].ending is Ending.LATE
+    assert 0.25 <= time.monotonic() - started < 2  # its own budget, not that of the other lane
     seen = []
     while Ending.HUNG not in seen:
-        started = time.monotonic()
         outcomes, _ = running.cycle()
-        assert time.monotonic() - started < 0.09
         assert outcomes[Lane.INTRA].ending is Ending.OK
         seen.append(outcomes[Lane.BUCKET].ending)
         time.sleep(0.01)

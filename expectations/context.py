@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from tickline.lake.keys import PartitionKey
+from tickline.lake.lane_schemas import LANES
+from tickline.lake.market_schemas import MAPPINGS, MARKET_STAGE
 from tickline.lake.schema import Schema
 from tickline.lake.schemas import BACKTESTS, CARRIED, DATASETS, INSTRUMENTS, SESSIONS
 
 KPI_DATA_QUALITY = "kpi_data_quality_daily"
-_UNJUDGED = ("allocations", "signals")
+_UNJUDGED = {"allocations", "signals", "identification", *MARKET_STAGE, *MAPPINGS, *LANES}
 
 JUDGED: dict[str, Schema] = {
     name: schema

@@ -5,6 +5,7 @@ from expectations.backtest_checks import gated_by
 from expectations.checks import judged_by
 from expectations.lane_checks import found_by
 from expectations.mapping_checks import mapped_by
+from expectations.market_checks import listed_by
 from expectations.signal_checks import told_by
 from tickline.universe import Universe
 
@@ -13,6 +14,7 @@ def suites_of(universe: Universe) -> dict[tuple[str, str], str]:
     """By the name of what is declared and dataset, the hash of what each of its partitions is judged by now."""
     return (
         judged_by(universe.venues.values())
+        | listed_by(universe.venues.values())
         | mapped_by(universe.mappings.values())
         | found_by(universe.lanes.values())
         | told_by(universe.signals.values())

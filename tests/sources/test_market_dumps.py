@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,7 @@ def saved(folder: Path, content: str, name: str = "2026-03-01.json") -> dict[str
     return {"files": str(folder / "{date}.json"), "clock": "09:30"}
 
 
-SHAPES = {
+SHAPES: dict[str, Callable[[Any], Any]] = {
     "a list": lambda record: [record],
     "an answer": lambda record: {"cursor": "", "markets": [record]},
     "events": lambda record: [{"event_ticker": "KXRAIN", "title": "Rain", "markets": [record]}],
@@ -140,8 +141,8 @@ def test_settings_that_do_not_say_when_are_refused(settings: dict[str, Any]) -> 
     ("kind", "files", "rows", "markets", "quoted"),
     [
         ("kalshi_dump", "kalshi_markets_20250426.json.gz", 200, 100, 100),
-        ("polymarket_dump", "polymarket_markets_20250426.json.gz", 1000, 500, 500),
-        ("kalshi_dump", "iran_20260301/kalshi_raw.json.gz", 1526, 763, 527),
+        pytest.param("polymarket_dump", "polymarket_markets_20250426.json.gz", 1000, 500, 500, marks=pytest.mark.slow),
+        pytest.param("kalshi_dump", "iran_20260301/kalshi_raw.json.gz", 1526, 763, 527, marks=pytest.mark.slow),
         ("polymarket_dump", "iran_20260301/polymarket_raw.json.gz", 484, 217, 19),
         ("polymarket_dump", "polymarket_btc5m_20260724/BTC-5m-markets-2026-07-24.jsonl.gz", 584, 292, 0),
     ],

@@ -12,6 +12,7 @@ from tickline.pipeline.allocations import allocation_stage
 from tickline.pipeline.backtests import backtest_stages
 from tickline.pipeline.bars import bar_stages
 from tickline.pipeline.clean import clean_stages
+from tickline.pipeline.clean_markets import clean_market_stages
 from tickline.pipeline.lanes import lane_stage
 from tickline.pipeline.mapping import mapping_stage
 from tickline.pipeline.markets import market_stages
@@ -106,6 +107,7 @@ def venue_stages(universe: Universe, venue: Venue, *, today: date) -> list[Stage
         *reference_stages(universe, venue, days),
         *raw_stages(universe, venue, days),
         *market_stages(universe.calendars, venue, days),
+        *clean_market_stages(venue, days),
         *clean_stages(universe, venue, days),
         *bar_stages(venue, whole, today=today),
     ]

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import numpy as np
 import orjson
@@ -24,7 +24,12 @@ from tickline.sources.synthetic.tape import on_grid, touch
 
 
 class Listing(Declared):
-    """One outcome of one market, in the venue's own words."""
+    """One outcome of one market, in the venue's own words.
+
+    From `settles` on the venue says what came out: `result`. What else it says of the market is in its record alone:
+    the strike, and whether it is one of several (`exclusive_id`) of which at most one, or exactly one where that
+    `exhausts` them, resolves to yes.
+    """
 
     event_id: str
     event_title: str
@@ -35,6 +40,15 @@ class Listing(Declared):
     category: str
     opens: AwareDatetime
     closes: AwareDatetime
+    settles: AwareDatetime | None = None
+    result: Literal["yes", "no", "void"] | None = None
+    series: str | None = None
+    strike_op: Literal["gt", "ge", "lt", "le", "between"] | None = None
+    strike_low: float | None = None
+    strike_high: float | None = None
+    exclusive_id: str | None = None
+    exhausts: bool | None = None
+    parent_id: str | None = None
 
 
 class ListingSettings(Declared):
@@ -94,24 +108,41 @@ class SyntheticMarkets:
             for side in (best.bid, best.ask)
         )
         opens, closes, recv = pl.lit(listing.opens), pl.lit(listing.closes), pl.col("ts_recv")
-        status = pl.when(recv < opens).then(pl.lit("upcoming")).when(recv < closes).then(pl.lit("open"))
+        is_settled = recv >= pl.lit(listing.settles) if listing.settles else pl.lit(value=False)
+        status = (
+            pl.when(recv < opens)
+            .then(pl.lit("upcoming"))
+            .when(recv < closes)
+            .then(pl.lit("open"))
+            .when(is_settled)
+            .then(pl.lit("voided" if listing.result == "void" else "settled"))
+        )
         midnight_ns = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 10**9
         polls = pl.DataFrame({"ts_recv": midnight_ns + (second * 1e9).astype(np.int64), "bid": bid, "ask": ask})
         return (
             polls.with_row_index("delivery")
             .with_columns(
-                *(pl.lit(value).alias(name) for name, value in listing.model_dump(exclude={"opens", "closes"}).items()),
+                *(pl.lit(value).alias(name) for name, value in listing.model_dump(exclude=_TIMED).items()),
                 pl.col("ts_recv").cast(NS),
                 pl.lit(instrument.name).alias("instrument"),
                 pl.lit(float(instrument.tick_size)).alias("tick_size"),
                 opens.alias("ts_open"),
                 closes.alias("ts_close"),
             )
-            .with_columns(status.otherwise(pl.lit("closed")).alias("status"))
+            .with_columns(
+                status.otherwise(pl.lit("closed")).alias("status"),
+                pl.when(is_settled).then(pl.lit(listing.result)).alias("result"),
+                pl.lit(listing.settles and listing.settles.isoformat().replace("+00:00", "Z")).alias("ts_settle"),
+            )
             .with_columns(pl.struct(_RECORD).struct.json_encode().alias("payload"))
             .select(pl.col(name).cast(dtype) for name, dtype in MARKETS.columns.items())
         )
 
 
-_RECORD = ("event_id", "market_id", "title", "outcome", "rules", "status", "bid", "ask")
+_TIMED = {"opens", "closes", "settles", "result"}
+_RECORD = (
+    *("event_id", "market_id", "title", "outcome", "rules", "status", "bid", "ask"),
+    *("result", "ts_settle", "series", "strike_op", "strike_low", "strike_high"),
+    *("exclusive_id", "exhausts", "parent_id"),
+)
 """What the venue's own record of an outcome says."""

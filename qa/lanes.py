@@ -203,11 +203,14 @@ def _rows_off(priced: Priced, found: Found, quotes: pl.DataFrame) -> int:
     apart = ((pl.col("price") - pl.col("ask")).abs() > _FINEST).fill_null(value=True)
     summed = legs.group_by("opportunity_id").agg(pl.len().alias("count"), (pl.col("price") + pl.col("fee")).sum())
     joined = opportunities.join(summed, on="opportunity_id", how="left").join(
-        found.baskets.select("basket_id", of_family="family", of_floor="floor"), on="basket_id", how="left"
+        found.baskets.select("basket_id", of_family="family", of_floor="floor", of_legs="legs"),
+        on="basket_id",
+        how="left",
     )
     right = (
         (pl.col("count") == pl.col("legs"))
-        & ((pl.col("of_floor") - pl.col("price") - pl.col("edge")).abs() < _FINEST)
+        & ((pl.col("of_floor") - pl.col("of_legs") + pl.col("legs") - pl.col("floor")).abs() < _FINEST)
+        & ((pl.col("floor") - pl.col("price") - pl.col("edge")).abs() < _FINEST)
         & (pl.col("of_family") == pl.col("family"))
     )
     by_family = opportunities.group_by("family", "lane").agg(pl.len().alias("rows"), pl.col("edge").sum())

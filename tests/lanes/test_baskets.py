@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tickline.errors import LaneError
-from tickline.lanes.baskets import basket_id, floor_of, void_floor_of
+from tickline.lanes.baskets import LEAVES_OUT, basket_id, floor_of, void_floor_of
 from tickline.lanes.model import Kind, Leg
 from tickline.markets.model import Label, MarketKey, Side
 
@@ -68,6 +68,17 @@ def test_a_floor_is_the_least_that_any_world_pays(kind, n, label):
     for legs in bought(kind, n):
         least = min(sum(world[market] is side for market, side in legs) for world in worlds(kind, n, label))
         assert (floor_of(kind, n, label) or 0) == least
+
+
+@pytest.mark.parametrize("kind", LEAVES_OUT)
+@pytest.mark.parametrize("n", range(2, 6))
+@pytest.mark.parametrize("label", Label)
+def test_a_no_that_is_left_out_lowers_the_floor_by_one(kind, n, label):
+    (legs,) = bought(kind, n)
+    for out in range(1, n):
+        left = legs[: len(legs) - out]
+        least = min(sum(world[market] is side for market, side in left) for world in worlds(kind, n, label))
+        assert floor_of(kind, n, label) - out == least
 
 
 @pytest.mark.parametrize(("kind", "n", "label"), [of for of in SMALL if of[1] <= 4])

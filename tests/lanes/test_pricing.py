@@ -134,6 +134,34 @@ def test_what_is_not_enough_is_counted_and_everything_adds_up(pair, quotes_of):
     assert priced(*pair, quotes, PricingSettings(min_edge=0.0432)).counts.rows()[0] == ("cross", 2, 0, 1, 1)
 
 
+@pytest.fixture
+def group(markets_of, mapping_of):
+    of_group = {"group_id": "G", "group_kind": "exclusive", "label": "exhaustive", "label_source": "metadata"}
+    return markets_of(*({"market_id": name} | of_group for name in "ABCD")), mapping_of()
+
+
+def test_a_no_that_cannot_be_bought_for_what_it_adds_is_left_out(group, quotes_of):
+    quotes = quotes_of(
+        quote("A", 0.6, 0.5), quote("B", 0.7, 0.4, size=7.0), quote("C", 0.1, None), quote("D", 0.1, 1.0)
+    )
+    (one,) = priced(*group, quotes).opportunities
+    assert [(leg.leg.market.market_id, leg.leg.side) for leg in one.legs] == [("A", "no"), ("B", "no")]
+    assert one.basket.legs == tuple(leg.leg for leg in one.legs)
+    assert (one.basket.floor, one.edge, one.depth) == (1, Decimal("0.1"), Decimal(7))
+    assert one.basket.basket_id in diagnostics.find(*group).baskets["basket_id"].to_list()
+    more = priced(*group, quotes.with_columns(no_ask=pl.col("no_ask").fill_null(0.95))).opportunities[0]
+    assert (more.basket.floor, more.edge) == (2, Decimal("0.15"))
+    assert more.opportunity_id != one.opportunity_id
+
+
+def test_of_one_no_that_is_left_nothing_is_said_but_why(group, quotes_of):
+    quotes = quotes_of(quote("A", 0.6, 0.5), *(quote(name, 0.3, None) for name in "BCD"))
+    result = priced(*group, quotes)
+    assert result.opportunities == ()
+    bucket = result.refusals.filter(lane="bucket")
+    assert bucket.select("reason", "count").rows() == [("nobody offers a leg", 1)]
+
+
 def test_a_book_of_other_markets_is_refused(pair, quotes_of):
     markets, mapping = pair
     found = diagnostics.find(markets, mapping)
@@ -177,16 +205,22 @@ def slowly(found, markets, quotes, least):
     legs = found.legs.partition_by("basket_id", as_dict=True)
     edges = {}
     for basket in found.baskets.rows(named=True):
-        edge = Decimal(int(basket["floor"]))
+        edge, bought = Decimal(int(basket["floor"])), 0
+        leaves_out = basket["kind"] in ("all_no", "parent_yes_children_no")
         for leg in legs[basket["basket_id"],].rows(named=True):
             key = leg["venue"], leg["market_id"]
             book, side = books[key], leg["side"]
             ask = book[f"{side}_ask"]
-            if ask is None or book[f"{side}_ask_size"] == 0 or is_crossed(book):
+            is_usable = not (ask is None or book[f"{side}_ask_size"] == 0 or is_crossed(book))
+            paid = Decimal(str(ask)) + exact_fee(by_key[key], Decimal(str(ask))) if is_usable else None
+            if leaves_out and side == "no" and (paid is None or paid >= 1):
+                edge -= 1
+                continue
+            if paid is None:
                 break
-            edge -= Decimal(str(ask)) + exact_fee(by_key[key], Decimal(str(ask)))
+            edge, bought = edge - paid, bought + 1
         else:
-            if edge >= Decimal(str(least)):
+            if edge >= Decimal(str(least)) and bought > 1:
                 edges[basket["basket_id"]] = edge
     return edges
 

@@ -18,8 +18,9 @@ parent_no_children_yes NO(P) + YES of n       1 if exhaustive, else nothing  P i
 parent_yes_children_no YES(P) + NO of n       n, whatever the label          no child: n NOs; one child: P and n - 1 NOs
 ====================== ====================== ============================== ===========================================
 
-`all_no` and `parent_yes_children_no` hold for any subset of an exclusive group, so markets that are closed are left
-out of them. For `parent_no_children_yes`, exhaustive means of the parent: one of the children is yes if it is.
+`all_no` and `parent_yes_children_no` hold for any subset of an exclusive group: a NO that is left out lowers the floor
+by one, and what is closed, or not offered for less than the 1 it adds, is left out. For `parent_no_children_yes`,
+exhaustive means of the parent: one of the children is yes if it is.
 
 All of this is of markets that resolve. A venue that voids one pays half a contract on either side, and then only
 `intra` keeps its floor: see `void_floor_of`. Whether a market may be voided is in its rules, and no basket says so.
@@ -35,6 +36,10 @@ from tickline.markets.model import Label
 
 _OUTCOMES = {Kind.INTRA: 1, Kind.CROSS: 2, Kind.COMPLEMENT: 2, Kind.LADDER: 2}
 _NEEDS_EXHAUSTIVE = (Kind.ALL_YES, Kind.PARENT_NO_CHILDREN_YES)
+
+
+LEAVES_OUT = (Kind.ALL_NO, Kind.PARENT_YES_CHILDREN_NO)
+"""Kinds of which any NO may be left out, for one less of the floor."""
 
 
 def floor_of(kind: Kind, n: int, label: Label | None = None) -> int | None:

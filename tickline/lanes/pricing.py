@@ -1,9 +1,10 @@
 """Baskets priced against a book: all of them in arrays, the few that are worth it again exactly, with trade fees.
 
 A basket is an opportunity where its floor is at least `min_edge` above the asks of its legs and the fees of one
-contract of each. Without a usable quote for every leg it is refused with the worst reason of its legs. A crossed book
-is refused in every lane: where a venue mirrors YES and NO in one book, what looks like an intra edge is such a book,
-torn or stale, and nothing that can be bought.
+contract of each. Without a usable quote for every leg it is refused with the worst reason of its legs, unless it
+holds without them: then they are left out, and the opportunity is of fewer legs and a lower floor than the basket it
+is named after. A crossed book is as good as none: where a venue mirrors YES and NO in one book, what looks like an
+intra edge is such a book, torn or stale, and nothing that can be bought.
 """
 
 import math
@@ -20,7 +21,7 @@ from pydantic import Field
 
 from tickline.errors import LaneError
 from tickline.lake.lane_schemas import LANE_DIAGNOSTICS
-from tickline.lanes.baskets import id_of
+from tickline.lanes.baskets import LEAVES_OUT, id_of
 from tickline.lanes.book import NEVER, Book
 from tickline.lanes.model import Basket, Leg, Opportunity, Origin, PricedLeg, Style
 from tickline.lanes.structure import NO, YES, Floats, Indices, Structure
@@ -89,12 +90,13 @@ def price(structure: Structure, book: Book, settings: PricingSettings) -> Priced
     """
     if book.size != structure.markets.height:
         raise LaneError(f"the book has {book.size} markets, the structure {structure.markets.height}: make it of those")
-    worst = _by_basket(np.maximum, _objections(book, settings), structure)
-    edges = structure.floor - _by_basket(np.add, _least_costs(book), structure)
+    legs = _legs(structure, book, settings)
+    worst = _worst(legs, structure)
+    edges = structure.floor - _by_basket(np.add, np.where(legs.is_out, 1.0, legs.least_cost), structure)
     near = np.flatnonzero((worst == Objection.NONE) & (edges > settings.min_edge - _SLACK))
     terms = _terms(structure, book, near)
     found = [
-        _exactly(basket, row, structure, book, terms=terms)
+        _exactly(basket, slice(*structure.starts[row : row + 2]), legs, structure, book=book, terms=terms)
         for basket, row in zip(structure.baskets_at(near), near.tolist(), strict=True)
     ]
     is_hit = np.array([one.edge >= exact(settings.min_edge) for one in found], dtype=np.bool_)
@@ -117,15 +119,40 @@ def exact(quoted: float) -> Decimal:
     return Decimal(repr(round(float(quoted), _PLACES)))
 
 
-def _by_basket(ufunc: np.ufunc, by_side: npt.NDArray[Any], structure: Structure) -> npt.NDArray[Any]:
-    """What is by market and side, taken together over the legs of each basket."""
-    if structure.size == 0:
-        return by_side[:0, YES]
-    return ufunc.reduceat(by_side[structure.market, structure.side], structure.starts[:-1])
-
-
 _SLACK = 1e-9
 _PLACES = 9  # no venue's ticks are finer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Legs:
+    """Every leg at its quote: what is wrong with it, what a contract costs at least, whether its basket holds without
+    it, and whether it is left out, because it cannot be bought or costs the 1 that it adds."""
+
+    objection: npt.NDArray[np.int8]
+    least_cost: Floats
+    is_optional: npt.NDArray[np.bool_]
+    is_out: npt.NDArray[np.bool_]
+
+
+def _legs(structure: Structure, book: Book, settings: PricingSettings) -> _Legs:
+    objection = _objections(book, settings)[structure.market, structure.side]
+    least_cost = _least_costs(book)[structure.market, structure.side]
+    leaves_out = structure.baskets["kind"].is_in(LEAVES_OUT).to_numpy()
+    is_optional = np.repeat(leaves_out, np.diff(structure.starts)) & (structure.side == NO)
+    is_out = is_optional & ((objection != Objection.NONE) | (least_cost >= 1))
+    return _Legs(objection, least_cost, is_optional, is_out)
+
+
+def _worst(legs: _Legs, structure: Structure) -> npt.NDArray[np.int8]:
+    """What is worst with the legs of each basket; with all of them where fewer than two are left."""
+    left = _by_basket(np.add, (~legs.is_out).astype(np.int64), structure)
+    of_left = _by_basket(np.maximum, np.where(legs.is_out, np.int8(Objection.NONE), legs.objection), structure)
+    return np.where(left < 2, _by_basket(np.maximum, legs.objection, structure), of_left)
+
+
+def _by_basket(ufunc: np.ufunc, by_leg: npt.NDArray[Any], structure: Structure) -> npt.NDArray[Any]:
+    """What is by leg, taken together over the legs of each basket."""
+    return ufunc.reduceat(by_leg, structure.starts[:-1]) if structure.size else by_leg[:0]
 
 
 def _objections(book: Book, settings: PricingSettings) -> npt.NDArray[np.int8]:
@@ -182,22 +209,30 @@ def _terms(structure: Structure, book: Book, rows: Indices) -> dict[int, _Terms]
     }
 
 
-def _exactly(basket: Basket, row: int, structure: Structure, book: Book, *, terms: Mapping[int, _Terms]) -> Opportunity:
-    """The basket at this row at exact prices, as yet without an id."""
-    markets = structure.market[structure.starts[row] : structure.starts[row + 1]].tolist()
-    legs = tuple(_priced(leg, market, book, terms[market]) for leg, market in zip(basket.legs, markets, strict=True))
-    cost, charged = sum((leg.price for leg in legs), Decimal(0)), sum((leg.fee for leg in legs), Decimal(0))
+def _exactly(
+    basket: Basket, rows: slice, legs: _Legs, structure: Structure, *, book: Book, terms: Mapping[int, _Terms]
+) -> Opportunity:
+    """The basket whose legs are these rows at exact prices, without what is left out, and as yet without an id."""
+    numbers = range(rows.start, rows.stop)
+    priced = [
+        (number, _priced(leg, market, book, terms[market]))
+        for number, leg, market in zip(numbers, basket.legs, structure.market[rows].tolist(), strict=True)
+        if not legs.is_out[number]
+    ]
+    left = tuple(leg for number, leg in priced if not legs.is_optional[number] or leg.price + leg.fee < 1)
+    cost, fees = sum((leg.price for leg in left), Decimal(0)), sum((leg.fee for leg in left), Decimal(0))
+    floor = basket.floor - (len(basket.legs) - len(left))
     return Opportunity(
         opportunity_id="",
-        basket=basket,
+        basket=replace(basket, legs=tuple(leg.leg for leg in left), floor=floor),
         style=Style.TAKER,
         ts_ns=book.ts_ns,
         bucket_ns=0,
-        legs=legs,
+        legs=left,
         cost=cost,
-        fees=charged,
-        edge=basket.floor - cost - charged,
-        depth=min(leg.depth for leg in legs),
+        fees=fees,
+        edge=floor - cost - fees,
+        depth=min((leg.depth for leg in left), default=Decimal(0)),
     )
 
 

@@ -363,7 +363,7 @@ def days(draw: st.DrawFn) -> tuple[pl.DataFrame, Known, list[Ruling]]:
 Day = tuple[pl.DataFrame, Known, list[Ruling]]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(days())
 def test_nothing_is_tradable_that_nobody_approved(day: Day) -> None:
     hold_to_what_was_approved(*day)

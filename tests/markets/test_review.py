@@ -90,7 +90,7 @@ def test_a_damaged_file_names_the_line(path: Path, damage: Callable[[list[bytes]
     assert path.read_bytes() == damaged
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_no_flipped_bit_goes_unnoticed(path: Path, at: int, bit: int) -> None:
     path.unlink(missing_ok=True)

@@ -132,7 +132,7 @@ MAPPING = Schema(
     | {
         "relation": pl.String(),
         "subset_side": pl.String(),  # of a subset: left or right, the one that implies the other
-        "basis": pl.String(),  # strict_id, scored, fallback or human
+        "basis": pl.String(),  # strict_id, scored, fallback, heuristic or human
         "confidence": pl.Float64(),
         "flags": pl.List(pl.String()),  # what a person should look at: cardinality, stale, drift, divergence, ...
         "severity": pl.String(),  # the worst of them: none, note, warn or block

@@ -30,7 +30,7 @@ def proposals(
     """
     between = _beyond_groups(candidates, markets)
     moves = _comovement(between, prices, watch)
-    sides = _sides_by_text(between, markets)
+    sides = _sides_by_text(between, markets, rules)
     said = between.join(moves, on="pair_id", how="left").join(sides, on="pair_id", how="left")
     found = pl.concat([_by_text(said, rules), _by_price(said, rules)])
     sure = found.sort("confidence", "pair_id", descending=[True, False])
@@ -106,17 +106,14 @@ def _comovement(pairs: pl.DataFrame, prices: pl.DataFrame, watch: Watch) -> pl.D
     )
 
 
-def _sides_by_text(pairs: pl.DataFrame, markets: pl.DataFrame) -> pl.DataFrame:
+def _sides_by_text(pairs: pl.DataFrame, markets: pl.DataFrame, rules: Proposals) -> pl.DataFrame:
     """Of pairs that are said to be subsets, the side whose numbers and dates lie within the other's: pair_id, told."""
-    subsets = pairs.filter(relation=Relation.SUBSET.value)
-    sides = [
-        subsets.select(venue=f"{side}_venue", market_id=f"{side}_market").join(
-            markets, on=["venue", "market_id"], how="left", maintain_order="left"
-        )
-        for side in ("left", "right")
-    ]
-    left, right = (questions(frame.drop("venue")) for frame in sides)
-    told = [_inner(compare(one, other)) for one, other in zip(left, right, strict=True)]
+    subsets = pairs.filter(pl.col("relation") == Relation.SUBSET.value, pl.col("score") >= rules.score)
+    sides = [subsets.select(venue=f"{side}_venue", market_id=f"{side}_market") for side in ("left", "right")]
+    named = markets.join(pl.concat(sides), on=["venue", "market_id"], how="semi")
+    asked = dict(zip(named.select("venue", "market_id").iter_rows(), questions(named.drop("venue")), strict=True))
+    both = zip(sides[0].iter_rows(), sides[1].iter_rows(), strict=True)
+    told = [_inner(compare(asked[left], asked[right])) for left, right in both]
     return subsets.select("pair_id", pl.Series("told", told, pl.String))
 
 

@@ -37,16 +37,21 @@ def terms_changed(listed: pl.DataFrame, before: pl.DataFrame, fields: Mapping[st
     ]
     steps = (
         pl.concat(compared)
-        .unpivot(list(fields), index=[*_MARKET, "version", "ts_first"], variable_name="field", value_name="after")
-        .sort(*_MARKET, "field", "version")
+        .sort(*_MARKET, "version")
         .with_columns(
-            before=pl.col("after").shift(1).over(*_MARKET, "field"),
-            nth=pl.int_range(pl.len()).over(*_MARKET, "field"),
+            pl.col(list(fields)).shift(1).over(_MARKET).name.prefix("before_"),
+            nth=pl.int_range(pl.len()).over(_MARKET),
         )
-        .filter(pl.col("nth") > 0, pl.col("before").ne_missing(pl.col("after")))
+        .filter(pl.col("nth") > 0)
+    )
+    changed = pl.concat(
+        steps.filter(pl.col(name).ne_missing(pl.col(f"before_{name}"))).select(
+            *_MARKET, "ts_first", field=pl.lit(name), before=pl.col(f"before_{name}"), after=pl.col(name)
+        )
+        for name in fields
     )
     severity = pl.col("field").replace_strict({name: one.value for name, one in fields.items()}, return_dtype=pl.String)
-    return _findings(steps, ts="ts_first", kind="terms", severity=severity)
+    return _findings(changed, ts="ts_first", kind="terms", severity=severity)
 
 
 def closed(listed: pl.DataFrame, before: pl.DataFrame, at: datetime) -> pl.DataFrame:

@@ -16,8 +16,10 @@ from runners.commands import (
     docs,
     explain,
     export,
+    kpi,
     lanes,
     mapping,
+    packet,
     poll,
     quarantine,
     reporting,
@@ -56,6 +58,9 @@ app.command("scrub")(verify.scrub)
 app.command("archive")(archiving.archive)
 app.command("expire")(archiving.expire)
 app.command("restore")(archiving.restore)
+app.command("kpi")(kpi.kpi)
+app.command("adjudicate")(kpi.adjudicate_one)
+app.command("packet")(packet.write_packet)
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(lanes.app, name="lanes")

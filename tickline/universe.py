@@ -7,7 +7,7 @@ from pathlib import Path
 from tickline.backtest.spec import StrategySpec, load_strategies
 from tickline.errors import ConfigError
 from tickline.lake.retention import RetentionPolicy
-from tickline.lanes.spec import LaneSpec, load_lanes
+from tickline.lanes.spec import LaneSpec, adjudications_path, load_lanes
 from tickline.markets.spec import MappingSpec, decisions_path, load_mappings
 from tickline.reference.calendars import SessionCalendar, load_calendars
 from tickline.reference.loading import Layout, load_layout, load_venues, load_yaml
@@ -34,6 +34,8 @@ class Universe:
     decisions: dict[str, Path]
     """The file of what people decided about the pairs of each mapping."""
     lanes: dict[str, LaneSpec]
+    adjudications: dict[str, Path]
+    """The file of what people said of opportunities that each set of lanes found."""
 
 
 def load_universe(folder: Path) -> Universe:
@@ -45,6 +47,7 @@ def load_universe(folder: Path) -> Universe:
     calendars = load_calendars(layout.calendars)
     venues = load_venues(layout.venues, calendars)
     mappings = load_mappings(layout.mappings, venues)
+    lanes = load_lanes(layout.lanes, venues, mappings)
     universe = Universe(
         venues=venues,
         calendars=calendars,
@@ -56,7 +59,8 @@ def load_universe(folder: Path) -> Universe:
         portfolios=load_portfolios(layout.portfolios, venues),
         mappings=mappings,
         decisions={name: decisions_path(layout.mappings, name) for name in mappings},
-        lanes=load_lanes(layout.lanes, venues, mappings),
+        lanes=lanes,
+        adjudications={name: adjudications_path(layout.lanes, name) for name in lanes},
     )
     problems = list(_names_taken(layout, universe))
     problems += [

@@ -15,7 +15,7 @@ def sign(number: Decimal) -> int:
     return (number > 0) - (number < 0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(cents, max_size=8))
 def test_a_sign_is_stable_where_no_trade_left_out_changes_it(results):
     total = sign(sum(results))
@@ -24,7 +24,7 @@ def test_a_sign_is_stable_where_no_trade_left_out_changes_it(results):
     assert sign_stable(pl.Series(results, dtype=MONEY)) is expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(cents, st.sampled_from([True, False, None])), min_size=1, max_size=8), st.integers(1, 4))
 def test_variants_are_what_plain_arithmetic_gives(trades, top):
     closed = pl.DataFrame(

@@ -194,15 +194,14 @@ def double_counted(run: Run) -> pl.DataFrame:
 def _stages(run: Run) -> pl.DataFrame:
     """A row for each stage an opportunity reaches: stage, day, opportunity_id, lane, family, ts, is_micro."""
     columns = ("day", "opportunity_id", "lane", "family", "ts", "is_micro")
-    detected = run.opportunities.select(columns).unique()
-    gated = (
-        run.decisions.filter("is_taken")
-        .join(detected.select("day", "opportunity_id", "is_micro"), on=("day", "opportunity_id"), how="left")
-        .select(columns)
-        .unique()
-    )
+    # What is seen again within its time bucket is one opportunity.
+    once = {name: pl.col(name).min() for name in ("lane", "family", "ts")}
+    of = ("day", "opportunity_id")
+    detected = run.opportunities.group_by(of).agg(**once, is_micro=pl.col("is_micro").fill_null(value=True).all())
+    taken = run.decisions.filter("is_taken").group_by(of).agg(**once)
+    gated = taken.join(detected.select(*of, "is_micro"), on=of, how="left")
     positions = {"opened": run.opened, "closed": run.closed, "held": run.held}
-    frames = {"detected": detected, "gated": gated} | {
+    frames = {"detected": detected.select(columns), "gated": gated.select(columns)} | {
         stage: frame.rename({"ts_open": "ts"}).select(columns) for stage, frame in positions.items()
     }
     whole = pl.concat(frame.with_columns(stage=pl.lit(stage)) for stage, frame in frames.items())

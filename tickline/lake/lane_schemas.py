@@ -157,6 +157,24 @@ LANE_STATE = Schema(
     ("kind", "id"),
 )
 
+IDENTIFICATION = Schema(
+    {
+        "lane": pl.String(),
+        "session": pl.Date(),  # the UTC day it was found on
+        "place": pl.Int32(),  # in the draw of its lane and day, from 1
+        "found": pl.Int64(),  # bets the draw is of
+        "opportunity_id": pl.String(),
+        "kind": pl.String(),
+        "family": pl.String(),
+        "ts": NS,
+        "verdict": pl.String(),  # real, not_real or unsure; null where nobody said yet
+        "by": pl.String(),
+        "reason": pl.String(),
+        "at": NS,
+    },
+    ("lane", "session", "place"),
+)
+
 LANES = {
     "baskets": BASKETS,
     "basket_legs": BASKET_LEGS,

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import polars as pl
 
-from tickline.lake.lane_schemas import LANES
+from tickline.lake.lane_schemas import IDENTIFICATION, LANES
 from tickline.lake.market_schemas import MAPPINGS, MARKET_STAGE
 from tickline.lake.schema import MONEY, NS, Schema
 
@@ -397,7 +397,7 @@ DATASETS: dict[str, Schema] = (
     | {f"bars_{timeframe}": BARS for timeframe in TIMEFRAMES}
     | {"sessions": SESSIONS, "instruments": INSTRUMENTS, "raw_markets": MARKETS, "signals": SIGNALS}
     | BACKTESTS
-    | {"allocations": ALLOCATIONS}
+    | {"allocations": ALLOCATIONS, "identification": IDENTIFICATION}
     | MARKET_STAGE
     | MAPPINGS
     | LANES

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from tickline.kpi.targets import LaneTargets
 from tickline.lanes.gates import GateSettings
 from tickline.lanes.model import Lane
 from tickline.lanes.paper_spec import PaperSettings
@@ -36,6 +37,7 @@ class LaneSpec(Named):
     stake: StakeSettings = StakeSettings()
     paper: PaperSettings = PaperSettings()
     scheduler: SchedulerSettings = SchedulerSettings()
+    kpi: LaneTargets = LaneTargets()
 
 
 def load_lanes(folder: Path, venues: Mapping[str, Venue], mappings: Mapping[str, MappingSpec]) -> dict[str, LaneSpec]:
@@ -45,6 +47,11 @@ def load_lanes(folder: Path, venues: Mapping[str, Venue], mappings: Mapping[str,
     declared or is of other venues.
     """
     return load_folder(folder, LaneSpec, lambda spec: _objections(spec, venues, mappings))
+
+
+def adjudications_path(folder: Path, name: str) -> Path:
+    """The append-only file of what people said of opportunities that a set of lanes found."""
+    return folder / f"{name}.adjudications.jsonl"
 
 
 def _objections(spec: LaneSpec, venues: Mapping[str, Venue], mappings: Mapping[str, MappingSpec]) -> Iterator[str]:

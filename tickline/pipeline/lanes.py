@@ -56,7 +56,7 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
         periods=tuple(day.isoformat() for day in days),
         needs=needs,
         build=build,
-        config=spec.model_dump(mode="json", exclude={"description", "owner"}),
+        config=spec.model_dump(mode="json", exclude={"description", "owner", "kpi"}),
         code=_code(),
     )
 

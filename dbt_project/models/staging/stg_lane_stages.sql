@@ -1,33 +1,47 @@
 with
 
+-- what is seen again within its time bucket is one opportunity
 detected as (
-    select distinct
+    select
         venue as lane_set,
         day,
         opportunity_id,
-        lane,
-        family,
-        ts,
-        coalesce(is_micro, true) as is_micro
+        min(lane) as lane,
+        min(family) as family,
+        min(ts) as ts,
+        bool_and(coalesce(is_micro, true)) as is_micro
     from {{ source('lake', 'opportunities') }}
+    group by venue, day, opportunity_id
+),
+
+taken as (
+    select
+        venue as lane_set,
+        day,
+        opportunity_id,
+        min(lane) as lane,
+        min(family) as family,
+        min(ts) as ts
+    from {{ source('lake', 'decisions') }}
+    where is_taken
+    group by venue, day, opportunity_id
 ),
 
 gated as (
-    select distinct
-        decisions.venue as lane_set,
-        decisions.day,
-        decisions.opportunity_id,
-        decisions.lane,
-        decisions.family,
-        decisions.ts,
+    select
+        taken.lane_set,
+        taken.day,
+        taken.opportunity_id,
+        taken.lane,
+        taken.family,
+        taken.ts,
         coalesce(detected.is_micro, true) as is_micro
-    from {{ source('lake', 'decisions') }} as decisions
+    from taken
     left join detected
         on
-            decisions.venue = detected.lane_set
-            and decisions.day = detected.day
-            and decisions.opportunity_id = detected.opportunity_id
-    where decisions.is_taken
+            taken.lane_set = detected.lane_set
+            and taken.day = detected.day
+            and taken.opportunity_id = detected.opportunity_id
 ),
 
 positions as (

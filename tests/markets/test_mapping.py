@@ -312,6 +312,7 @@ def test_a_market_in_no_pair_that_vanished_or_closed_is_told_once() -> None:
     of = known(market("a", "shut", status="closed"), market("a", "long_shut", status="closed"), before=before)
     drift = mapped(candidates(), of).drift
     assert drift.select("market_id", "kind", "pair_id").rows() == [("left", "gone", None), ("shut", "closed", None)]
+    assert drift["severity"].to_list() == ["note", "note"]
 
 
 MARKETS = ("p", "q", "r")

@@ -121,15 +121,21 @@ def diverged(pairs: pl.DataFrame, prices: pl.DataFrame, watch: Watch) -> pl.Data
 
 
 def of_pairs(findings: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Findings about markets, once for each pair the market is in; those in none only where something changed."""
+    """Findings about markets, once for each pair the market is in; those in none only where something changed.
+
+    That a market in no pair ended or went is a note: no link hangs on it.
+    """
     sides = pl.concat(
         pairs.select("pair_id", venue=f"{side}_venue", market_id=f"{side}_market") for side in ("left", "right")
     )
     named = findings.drop("pair_id").join(sides, on=_MARKET, how="left")
     changed = pl.col("before").is_not_null() & pl.col("before").ne_missing(pl.col("after"))
-    return named.filter(
+    told = named.filter(
         pl.col("pair_id").is_not_null() | (pl.col("kind") == "terms") | (changed & (pl.col("kind") != "stale"))
-    ).select(*MAPPING_DRIFT.columns)
+    )
+    is_unlinked = pl.col("pair_id").is_null() & (pl.col("kind") != "terms")
+    severity = pl.when(is_unlinked).then(pl.lit(Severity.NOTE.value)).otherwise("severity")
+    return told.with_columns(severity=severity).select(*MAPPING_DRIFT.columns)
 
 
 def _apart() -> pl.Expr:

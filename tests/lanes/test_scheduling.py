@@ -218,6 +218,18 @@ def test_opportunities_cross_between_processes_unchanged():
     assert found_to(found) == found_to(found_from(found_to(found)))
 
 
+def test_settings_of_one_lane_stand_before_those_of_all():
+    declared = SchedulerSettings.model_validate(
+        {
+            "times": {"budget_ms": 40},
+            "of_lane": {"bucket": {"budget_ms": 90}},
+            "coverage_of_lane": {"cross": {"least": 7}},
+        }
+    )
+    assert [declared.times_of(lane).budget_ms for lane in (Lane.INTRA, Lane.BUCKET)] == [40, 90]
+    assert [declared.coverage_of(lane).least for lane in (Lane.INTRA, Lane.CROSS)] == [1, 7]
+
+
 @pytest.mark.parametrize(
     ("declared", "given"),
     [

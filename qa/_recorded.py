@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from tickline.lake.market_schemas import CLEAN_MARKETS
+from tickline.lake.market_schemas import CLEAN_MARKETS, MAPPING
 from tickline.markets.cleaning import clean
 from tickline.markets.dependencies import proposals
 from tickline.markets.mapping import Known, mapping_of
@@ -68,6 +68,57 @@ def snapshots(folder: Path) -> Iterator[Snapshot]:
             raw=sum(raw for *_, raw, _ in cleaned),
             refused=sum(refused for *_, refused in cleaned),
         )
+
+
+def game(folder: Path) -> Snapshot | None:
+    """The top of the book of both sides of one game, second by second; None where it is not recorded.
+
+    The file has marks of a merge within, and time runs back where two runs were stitched: what is no row is left out,
+    and rows are taken by time. One of both sides wins, and the file says nothing of the others of the competition, so
+    the label of both is unknown. `raw` counts lines, `refused` those that are no rows.
+    """
+    path = folder / "kalshi_superbowl_1hz" / "orderbook_snapshots_20260208.csv.gz"
+    if not path.is_file():
+        return None
+    lines = pl.read_csv(path, infer_schema=False, truncate_ragged_lines=True).with_row_index("input_row")
+    price, size = (
+        [pl.col(f"best_{side}_{of}").cast(pl.Float64, strict=False) for side in ("bid", "ask")]
+        for of in ("price", "size")
+    )
+    rows = lines.select(
+        pl.lit("kalshi").alias("venue"),
+        pl.col("ticker").alias("market_id"),
+        pl.col("timestamp").str.to_datetime(time_unit="ns", time_zone="UTC", strict=False).alias("ts"),
+        price[0].alias("yes_bid"),
+        price[1].alias("yes_ask"),
+        (1 - price[1]).alias("no_bid"),
+        (1 - price[0]).alias("no_ask"),
+        size[0].alias("yes_bid_size"),
+        size[1].alias("yes_ask_size"),
+        size[1].alias("no_bid_size"),
+        size[0].alias("no_ask_size"),
+        pl.lit("orderbook_snapshots").alias("input"),
+        pl.lit("kalshi").alias("input_venue"),
+        pl.lit("2026-02-08").alias("input_period"),
+        "input_row",
+    )
+    quotes = rows.drop_nulls(["market_id", "ts"]).sort("ts", "input_row")
+    of_both = {"venue": "kalshi", "event_id": "KXSB-26", "status": "open", "group_id": "KXSB-26", "version": 1}
+    of_both |= {"group_kind": "exclusive", "label": "unknown", "label_source": "metadata"}
+    of_both |= {"fee_kind": "curve", "fee_taker": 0.07, "fee_exponent": 1.0, "fee_rounding": "up", "fee_places": 4}
+    columns = {"venue": pl.String()} | CLEAN_MARKETS.columns
+    markets = pl.DataFrame(
+        [of_both | {"market_id": name} for name in sorted(quotes["market_id"].unique())], schema=columns
+    )
+    return Snapshot(
+        name="superbowl",
+        ts_ns=quotes.select(pl.col("ts").min().dt.epoch("ns")).item(),
+        markets=markets,
+        quotes=quotes,
+        mapping=MAPPING.empty(),
+        raw=lines.height,
+        refused=lines.height - quotes.height,
+    )
 
 
 def approved(mapping: pl.DataFrame) -> pl.DataFrame:

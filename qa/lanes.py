@@ -3,10 +3,12 @@
 Both venues' listings at two moments are cleaned, mapped and priced. Nobody approved any pair, so the pairs must end as
 refusals; what they would come to if a person approved them is told beside it. Of the largest groups is told what all
 NO and all YES cost, and what their label allows. Prices agree, so that hardly anything is found; the same books at
-four fifths of their prices are priced too, for there to be opportunities whose rows and families must add up.
+four fifths of their prices are priced too, for there to be opportunities whose rows and families must add up. A game
+that was recorded second by second is looked at every minute.
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,6 +28,7 @@ from tickline.markets.model import Label, Relation
 from tickline.reference.loading import VARIABLES
 
 LARGE = 30
+MINUTE_NS = 60 * 10**9
 PRICING = PricingSettings()
 CHEAPER = 0.8
 _FINEST = 1e-8
@@ -42,6 +45,9 @@ def run(
         print(f"no recorded prediction markets at {folder}; name their folder with --data")
         return {"ok": False, "reason": f"no folder {folder}"}
     figures = {one.name: _snapshot(one) for one in _recorded.snapshots(folder)}
+    game = _recorded.game(folder)
+    if game is not None:
+        figures[game.name] = _game(game)
     return {"ok": all(figure["ok"] for figure in figures.values())} | figures
 
 
@@ -75,6 +81,27 @@ def _snapshot(of: _recorded.Snapshot) -> dict[str, Any]:
         "if_pairs_were_approved": dict(by_hand.counts.select("lane", "opportunities").iter_rows()),
         "if_all_were_cheaper": dict(many_priced.counts.select("lane", "opportunities").iter_rows()),
     }
+
+
+def _game(of: _recorded.Snapshot) -> dict[str, Any]:
+    """A look at one game every minute of its record."""
+    found = diagnostics.find(of.markets, of.mapping)
+    structure = compiled(found.baskets, found.legs, of.markets)
+    last = of.quotes.select(pl.col("ts").max().dt.epoch("ns")).item()
+    counts: Counter[str] = Counter()
+    ids, families = set(), Counter[str]()
+    for ts_ns in range(of.ts_ns, last + 1, MINUTE_NS):
+        priced = price(structure, Book.from_frames(structure.markets, of.quotes, ts_ns), PRICING)
+        counts["looks"] += 1
+        counts["off"] += _uncounted(found, priced) + _rows_off(priced, found, of.quotes)
+        counts["rows"] += len(priced.opportunities)
+        for reason, count in priced.refusals.select("reason", "count").iter_rows():
+            counts[f"refused: {reason}"] += count
+        ids |= {one.opportunity_id for one in priced.opportunities}
+        families.update(one.basket.family for one in priced.opportunities)
+    print(f"\n{of.name}: {of.raw} lines, {of.refused} of them no rows; {dict(counts)}")
+    is_right = counts["off"] == 0 and families.total() == counts["rows"] and counts["looks"] > 0
+    return {"ok": is_right, "lines": of.raw, "no_rows": of.refused, "opportunities": len(ids), **counts}
 
 
 def _looked(of: _recorded.Snapshot, mapping: pl.DataFrame, quotes: pl.DataFrame) -> tuple[Found, Priced]:
@@ -186,10 +213,12 @@ def _unexplained(of: _recorded.Snapshot, found: Found) -> int:
 
 def _uncounted(found: Found, priced: Priced) -> int:
     """Baskets whose end is not counted, and refusals without one."""
-    refused, below, hits = priced.counts.select(pl.col("refused", "below", "opportunities").sum()).row(0)
+    ends = priced.counts.select(pl.col("refused", "below", "opportunities").sum())
+    refused, below, hits = (int(total) for total in ends.row(0))
     told = int(priced.refusals["count"].sum())
-    ended = int(refused + below + hits)
-    return abs(found.baskets.height - ended) + abs(int(refused) - told) + abs(hits - len(priced.opportunities))
+    return (
+        abs(found.baskets.height - refused - below - hits) + abs(refused - told) + abs(hits - len(priced.opportunities))
+    )
 
 
 def _rows_off(priced: Priced, found: Found, quotes: pl.DataFrame) -> int:

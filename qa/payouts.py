@@ -15,7 +15,7 @@ import typer
 from qa import _structures, _trades, _worlds
 from tickline.errors import LaneError
 from tickline.lanes import diagnostics
-from tickline.lanes.baskets import floor_of, void_floor_of
+from tickline.lanes.baskets import LEAVES_OUT, floor_of, void_floor_of
 from tickline.lanes.model import Kind
 from tickline.markets.model import Label
 
@@ -51,6 +51,8 @@ def run(
     least, tried, disagree = _least(sizes)
     floors = _wrong(floor_of, least)
     print(f"floors: {len(least)} of kind x label x n, {tried} also by trying all worlds; {dict(floors)}")
+    left_out = _wrong_left_out(floor_of, sizes)
+    print(f"floors with NOs left out: {left_out} wrong")
     voids = _wrong(void_floor_of, _least_with_voids(least))
     print(f"floors with voids at one half: {dict(voids)}")
     refused = _of_other_sizes()
@@ -65,7 +67,7 @@ def run(
     print(f"bought: {trades} baskets, {short} short of what was stated")
     seen = _planted(least, scenes, found, seed)
     print(f"planted errors seen: {sum(seen.values())} of {len(seen)}")
-    right = not (floors or voids or disagree or refused or wrong_found or missing or short)
+    right = not (floors or left_out or voids or disagree or refused or wrong_found or missing or short)
     return {
         "ok": right and all(seen.values()),
         "floors": len(least),
@@ -73,6 +75,7 @@ def run(
         "solved_unlike_tried": disagree,
         "floors_above": floors["above"],
         "floors_below": floors["below"],
+        "floors_left_out_wrong": left_out,
         "void_floors_wrong": voids.total(),
         "other_sizes_let_through": refused,
         "found": found.height,
@@ -116,6 +119,18 @@ def _wrong(floors: Callable[..., Any], least: dict[Of, float]) -> Counter[str]:
         stated = float(floors(*of) or 0)
         wrong += Counter(above=int(stated > pays), below=int(stated < pays))
     return wrong
+
+
+def _wrong_left_out(floors: Floors, sizes: range) -> int:
+    """Floors of kinds that hold for fewer NOs which do not fall by one for each that is left out."""
+    return sum(
+        (floors(kind, n, label) or 0) - out != _worlds.least_solved(legs[: len(legs) - out], known)
+        for kind in LEAVES_OUT
+        for label in Label
+        for n in sizes
+        for legs, known in _worlds.bought(kind, n, label)
+        for out in {1, n // 2, n - 1}
+    )
 
 
 def _of_other_sizes() -> int:
@@ -164,6 +179,7 @@ def _planted(
 ) -> dict[str, bool]:
     """Errors put in on purpose, and whether the checks above see them."""
     seen = {name: bool(_wrong(floors, least)) for name, floors in WRONG_FLOORS.items()}
+    seen["what is left out costs nothing"] = bool(_wrong_left_out(lambda *of: (floor_of(*of) or 0) + 1, range(2, 4)))
     seen["a void changes nothing"] = bool(
         _wrong(floor_of, _least_with_voids({of: least[of] for of in list(least)[:40]}))
     )

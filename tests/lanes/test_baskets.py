@@ -110,7 +110,7 @@ legs = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(legs, st.randoms(use_true_random=False))
 def test_the_id_of_a_basket_is_of_its_kind_and_legs_in_any_order(of, random):
     shuffled = random.sample(of, len(of))

@@ -13,6 +13,7 @@ from tickline.errors import LaneError
 from tickline.lake.lane_schemas import LANE_DIAGNOSTICS, OPPORTUNITIES, OPPORTUNITY_LEGS
 from tickline.lanes import diagnostics
 from tickline.lanes.book import Book
+from tickline.lanes.model import Lane
 from tickline.lanes.opportunities import frames
 from tickline.lanes.pricing import PricingSettings, price
 from tickline.lanes.structure import compiled
@@ -22,8 +23,8 @@ NOW_NS = int(NOW.timestamp()) * 10**9
 OPEN = PricingSettings(min_edge=0.0)
 
 
-def priced(markets, mapping, quotes, settings=OPEN, *, ts_ns=NOW_NS):
-    found = diagnostics.find(markets, mapping)
+def priced(markets, mapping, quotes, settings=OPEN, *, ts_ns=NOW_NS, lanes=(Lane.INTRA, Lane.CROSS, Lane.BUCKET)):
+    found = diagnostics.find(markets, mapping, lanes)
     structure = compiled(found.baskets, found.legs, markets)
     return price(structure, Book.from_frames(structure.markets, quotes, ts_ns), settings)
 
@@ -189,7 +190,7 @@ SCHEDULES = [
     {"fee_kind": "curve", "fee_taker": 0.05, "fee_places": 5, "fee_rounding": "down"},
     {"fee_kind": "curve", "fee_taker": 0.25, "fee_exponent": 2.0, "fee_rounding": "half_up"},
 ]
-SCENES = 60
+SCENES = 40
 
 
 def exact_fee(market, ask):
@@ -263,7 +264,7 @@ def test_arrays_find_exactly_what_a_slow_exact_oracle_finds(markets_of, mapping_
         for part, make in enumerate((markets_of, mapping_of, quotes_of))
     )
     found = diagnostics.find(markets, mapping)
-    result = priced(markets, mapping, quotes, PricingSettings(min_edge=least))
+    result = priced(markets, mapping, quotes, PricingSettings(min_edge=least), lanes=tuple(Lane))
     exactly = slowly(found, markets, quotes, least)
     assert {one.basket.basket_id: one.edge for one in result.opportunities} == exactly
     assert len(exactly) > SCENES / 4

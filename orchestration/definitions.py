@@ -10,6 +10,7 @@ from assets.bars import bar_assets
 from assets.clean import clean_assets
 from assets.lanes import lane_assets
 from assets.mapping import mapping_assets
+from assets.markets import market_assets
 from assets.marts import mart_assets, mart_partitions
 from assets.raw import raw_assets
 from assets.reference import reference_assets
@@ -34,7 +35,7 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
     assets = [
         asset
         for venue in universe.venues.values()
-        for make in (reference_assets, raw_assets, clean_assets, bar_assets)
+        for make in (reference_assets, raw_assets, market_assets, clean_assets, bar_assets)
         for asset in make(graph, venue)
     ]
     mappings = [

@@ -19,6 +19,7 @@ from runners.commands import (
     kpi,
     lanes,
     mapping,
+    markets,
     packet,
     poll,
     quarantine,
@@ -62,6 +63,7 @@ app.command("kpi")(kpi.kpi)
 app.command("adjudicate")(kpi.adjudicate_one)
 app.command("packet")(packet.write_packet)
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(markets.app, name="markets")
 app.add_typer(mapping.app, name="mapping")
 app.add_typer(lanes.app, name="lanes")
 

@@ -43,7 +43,7 @@ async def _poll(venue: Venue) -> dict[str, list[Path]]:
     from tickline.sources.segments import Kind
 
     folders = _folders(venue)
-    settings = _settings(venue)
+    settings = settings_of(venue)
     written: dict[str, list[Path]] = {}
     for folder, feeds in folders.items():
         kinds = {
@@ -69,7 +69,8 @@ def _folders(venue: Venue) -> dict[Path, list[str]]:
     return folders
 
 
-def _settings(venue: Venue) -> Any:
+def settings_of(venue: Venue) -> Any:
+    """What is asked of a venue, as `CcxtSettings`. Raises ConfigError where its `poll` section is missing or wrong."""
     from tickline.sources.ccxt_venue import CcxtSettings
 
     if venue.poll is None:

@@ -292,29 +292,25 @@ def _season(match: re.Match[str]) -> Span | None:
 
 
 def _year(match: re.Match[str]) -> Span | None:
+    if match["prep"] is None and (
+        _AMOUNT.search(match.string, 0, match.start()) or _MORE.match(match.string, match.end())
+    ):
+        return None  # "more than 2067 cases" is no year
     year = int(match["y"])
     return _placed(date(year, 1, 1), date(year + 1, 1, 1), match["prep"], exact=False)
 
 
-def _iso(match: re.Match[str]) -> Span | None:
-    try:
-        first = date(int(match["y"]), int(match["mm"]), int(match["dd"]))
-    except ValueError:
-        return None
-    return _placed(first, first + timedelta(days=1), match["prep"], exact=True)
-
-
 def _date(year: int, month: str, day: str) -> date | None:
     try:
-        return date(year, _MONTHS[month], int(day))
+        return date(year, _MONTHS[month] if month in _MONTHS else int(month), int(day))
     except ValueError:
         return None
 
 
 def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[re.Match[str]], Span | None]]]:
     end = r"(?![\w%])"
-    yield re.compile(rf"\b{_WHEN}{_YEAR}-(?P<mm>\d\d)-(?P<dd>\d\d){end}"), _iso
-    yield re.compile(rf"\b{_WHEN}(?P<mm>\d\d?)/(?P<dd>\d\d?)/{_YEAR}{end}"), _iso
+    yield re.compile(rf"\b{_WHEN}{_YEAR}-(?P<m>\d\d)-(?P<d>\d\d){_TIME}{end}"), _day_named
+    yield re.compile(rf"\b{_WHEN}(?P<m>\d\d?)/(?P<d>\d\d?)/{_YEAR}{_TIME}{end}"), _day_named
     between = r"\s*(?:-|to|and|through)\s*"
     yield re.compile(rf"\b{_WHEN}{_MONTH}\s+{_DAY}{between}{_MONTH2}\s+{_DAY2}(?:,?\s+{_YEAR})?{end}"), _range
     yield re.compile(rf"\b{_WHEN}{_MONTH}\s+{_DAY}{between}{_DAY2}(?:,?\s+{_YEAR})?{end}(?!\s*:)"), _range
@@ -326,6 +322,8 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[re.Match[str]], Spa
     yield re.compile(rf"(?<![$€£\d.,])\b{_WHEN}{_YEAR}{end}(?![.,]\d)"), _year
 
 
+_AMOUNT = re.compile(r"\b(?:than|above|over|under|below|least|most|exactly|between|hit|exceed|surpass|or equal to)\s+$")
+_MORE = re.compile(r"\+|\s*(?:or|and) (?:more|less|fewer|higher|lower|above|below|over|under)\b")
 _TO_THE_END = (
     *("by", "until", "till", "through", "thru", "no later than", "on or before"),
     *("by the end of", "by end of", "before the end of"),

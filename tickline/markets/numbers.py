@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from tickline.markets.dates import Extent
 from tickline.markets.model import StrikeOp
 
+_NAMES = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_NAMED = {name: number for number, name in enumerate(_NAMES, start=1)}
 _SCALES = {
     **dict.fromkeys(("k", "thousand"), 1e3),
     **dict.fromkeys(("m", "mm", "mn", "million", "millions"), 1e6),
@@ -45,7 +47,8 @@ class Interval:
     low_in: bool
     high_in: bool
     unit: str = ""
-    kind: str = ""  # by: a change or margin; touch: reached at any time; score0, score1: parts of a score
+    # by: a change or margin; touch: reached at any time; score0, score1: of a score; alias: the same told otherwise
+    kind: str = ""
     said: tuple[float, ...] = field(default=(), compare=False)  # the numbers as they were written
 
     @property
@@ -55,7 +58,8 @@ class Interval:
 
 
 _NUMBER = (
-    r"(?P<cur{0}>[$€£])?(?P<v{0}>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+    r"(?P<cur{0}>[$€£])?(?P<v{0}>\d{{1,3}}(?:,\d{{3}})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+|"
+    r"(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b)"
     r"\s?(?P<scale{0}>thousand|millions?|mm|mn|billions?|bn|trillion|tn|k|m|b|t)?(?![a-z\d])"
     r"\s?(?P<unit{0}>%|percentage points?|percent\b|pct\b|bps?\b|basis points?\b|°[fc]?|degrees\b|min(?:ute)?s?\b|"
     r"hours?\b|hrs\b|days?\b)?"
@@ -90,12 +94,15 @@ _QUANTITY = re.compile(
     + _NUMBER.format("2")
     + r")?"
     + rf"(?:\s*(?:{_AFTER}))?"
-    + r"(?P<alt>\s*\(\s*[\d.,$%]+\s*(?:bps|%|percent)?\s*\))?"
+    + r"(?P<alias>\s*\(\s*[\d.,$%]+\s*(?:bps|%|percent)?\s*\))?"
 )
 _NEXT_WORDS = re.compile(r"\s*\)?\s*([a-z-]+)?\s*([a-z-]+)?\s*([a-z-]+)?")
 _IS_SCORE = re.compile(r"exact score|correct score|final score|win \d|series score")
-_DIGIT = re.compile(r"\d")
-_OLD_NAME = re.compile(r"(?<=[a-z] )(?:1[89]\d\d|0\d)(?![\d.,%])|\b1\.(?= ?f[ck]\b| ?[a-z])")
+_DIGIT = re.compile(r"\d|\b(?:" + "|".join(_NAMED) + r")\b")
+_OLD_NAME = re.compile(
+    r"(?<=[a-z] )(?<!than )(?<!above )(?<!over )(?<!under )(?<!below )(?<!least )(?<!most )(?<!exactly )(?<!between )"
+    r"(?<!hit )(?<!by )(?<!to )(?<!and )(?<!or )(?:1[89]\d\d|0\d)(?![\d.,%])|\b1\.(?= ?f[ck]\b| ?[a-z])"
+)
 
 
 def find(text: str) -> tuple[tuple[Interval, ...], str]:
@@ -133,6 +140,7 @@ def relate(left: tuple[Interval, ...], right: tuple[Interval, ...]) -> Extent:
     """How what one side says of numbers compares with what the other says; UNKNOWN where only one says anything."""
     if not left and not right:
         return Extent.SAME
+    left, right = _without_aliases(left, right), _without_aliases(right, left)
     rest_left, rest_right = list(left), []
     for other in right:
         twin = next((one for one in rest_left if _compare(one, other) is Extent.SAME), None)
@@ -145,6 +153,12 @@ def relate(left: tuple[Interval, ...], right: tuple[Interval, ...]) -> Extent:
     if len(rest_left) == len(rest_right) == 1:
         return _compare(rest_left[0], rest_right[0])
     return Extent.APART if left and right else Extent.UNKNOWN
+
+
+def _without_aliases(one: tuple[Interval, ...], other: tuple[Interval, ...]) -> tuple[Interval, ...]:
+    if any(interval.kind == "alias" for interval in other):
+        return one
+    return tuple(interval for interval in one if interval.kind != "alias")
 
 
 def same_bounds(left: tuple[Interval, ...], right: tuple[Interval, ...]) -> bool:
@@ -220,7 +234,12 @@ def _intervals(match: re.Match[str], text: str) -> list[Interval]:
         made = _interval(match, value, second)
         made = replace(made, unit=unit, kind=kind)
     made = replace(made, said=(value,) if second is None else (value, second))
-    return [_whole(made)] if counted or handicap else [made]
+    return [_whole(made) if counted or handicap else made, *_aliases(match["alias"])]
+
+
+def _aliases(told: str | None) -> list[Interval]:
+    """What stands in brackets after a number, such as "1 (25 bps)"."""
+    return [replace(one, kind="alias") for one in find(told.strip(" ()"))[0]] if told else []
 
 
 def _is_range(match: re.Match[str], low: float, high: float) -> bool:
@@ -269,6 +288,7 @@ def _unit_of(match: re.Match[str]) -> str:
 
 
 def _value(match: re.Match[str], which: str, scale: str | None, unit: str | None) -> float:
-    number = float(match[f"v{which}"].replace(",", ""))
+    told = match[f"v{which}"].replace(",", "")
+    number = float(_NAMED.get(told, told))
     number *= _SCALES.get(scale or "", 1.0)
     return round(number / 100, 12) if _UNITS.get(unit or "") == "bps" else number

@@ -9,7 +9,7 @@ from tickline.markets import dates, numbers
 from tickline.markets.dates import Span
 from tickline.markets.lexicon import CATCH_ALL, STATES
 from tickline.markets.numbers import Interval
-from tickline.markets.text import Word, fold, synonyms, words
+from tickline.markets.text import Word, fold, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ def _part(text: str) -> _Part:
     intervals, lower = numbers.find(lower)
     # Blanking kept every letter in its place, so that capitals can be looked up in the text itself.
     left = "".join(kept if small != " " else " " for kept, small in zip(text, lower, strict=True))
-    left = synonyms(_NOISE.sub(" ", left))
+    left = _NOISE.sub(" ", left)
     found, sign = words(left)
     return _Part(found, marks, intervals, spans, sign, _teams(left))
 
@@ -180,7 +180,7 @@ def _subject(title: str, own: _Part, metric: str, listing: Listing) -> frozenset
 
 
 def _content(text: str) -> frozenset[str]:
-    found = words(synonyms(text))[0]
+    found = words(text)[0]
     return frozenset(word.stem for word in found if word.weight == 1) or frozenset(word.stem for word in found)
 
 

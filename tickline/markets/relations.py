@@ -78,11 +78,11 @@ def timings(left: Timing, right: Timing) -> Extent:
     """How the times of resolution compare: by the texts, and by the venues' own dates where a text says nothing."""
     if left.spans and right.spans:
         return dates.relate(left.spans, right.spans)
-    if not left.near or not right.near:
-        return Extent.UNKNOWN
     if left.spans or right.spans:
         said, other = (left, right) if left.spans else (right, left)
         return Extent.UNKNOWN if all(_may_be_on(span, other) for span in said.spans) else Extent.APART
+    if not left.near or not right.near:
+        return Extent.UNKNOWN
     if left.is_match and right.is_match:
         most = 0 if left.is_whole_day and right.is_whole_day else _SAME_MATCH_DAYS
     else:
@@ -118,7 +118,7 @@ def wordings(left: Question, right: Question) -> Wording:
 def _may_be_on(span: dates.Span, other: Timing) -> bool:
     if span.minute >= 0:
         return False
-    if not span.has_year:
+    if not span.has_year or not other.near:
         return True
     start, end = span.start, span.end
     if other.is_match and end - start == 1:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -28,21 +29,12 @@ def fold(text: str) -> str:
     return " ".join(text.split())
 
 
-def synonyms(text: str) -> str:
-    """Folded text with each known phrase in its canonical words, with a capital where the phrase had one."""
-    return _PHRASE.sub(_canonical, _INITIALS.sub(lambda match: match[0].replace(".", ""), text))
-
-
 def words(text: str) -> tuple[tuple[Word, ...], int]:
-    """The words of text after `synonyms`, and its polarity: -1 where it is turned around an odd number of times."""
+    """The canonical words of folded text, and its polarity: -1 where it is turned around an odd number of times."""
     found: list[Word] = []
     sign, before = 1, ""
-    reached = 0
-    for match in _TOKEN.finditer(text):
-        token, lower = match[0], match[0].lower()
-        if text[reached : match.start()].strip("- "):
-            before = ""  # a name does not go on beyond punctuation
-        reached = match.end()
+    for token, is_first in _canonical(_tokens(text)):
+        lower = token.lower()
         if lower in NEGATIONS:
             sign = -sign
             continue
@@ -52,11 +44,41 @@ def words(text: str) -> tuple[tuple[Word, ...], int]:
         if stem in STOP or lower in STOP:
             before = ""
             continue
-        found.append(_word(stem, token, before))
+        found.append(_word(stem, token, "" if is_first else before))
         before = stem
     return tuple(found), sign
 
 
+def _tokens(text: str) -> list[tuple[str, bool]]:
+    """The words of text as they are, and whether each is the first after punctuation, where no name goes on."""
+    text = _INITIALS.sub(lambda match: match[0].replace(".", ""), text)
+    made: list[tuple[str, bool]] = []
+    reached = 0
+    for match in _TOKEN.finditer(text):
+        made.append((match[0], bool(text[reached : match.start()].strip("- "))))
+        reached = match.end()
+    return made
+
+
+def _canonical(tokens: list[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
+    """Tokens with each known phrase in its canonical words, with a capital where the phrase had one."""
+    at = 0
+    while at < len(tokens):
+        token, is_first = tokens[at]
+        for phrase, canonical in _PHRASES.get(token.lower(), ()):
+            if tuple(word.lower() for word, _ in tokens[at : at + len(phrase)]) == phrase:
+                is_name = token[0].isupper() and at > 0
+                for word in canonical:
+                    yield (word.title() if is_name else word), is_first
+                    is_first = False
+                at += len(phrase)
+                break
+        else:
+            yield token, is_first
+            at += 1
+
+
+@cache
 def _word(stem: str, token: str, before: str) -> Word:
     is_name = token[0].isupper() or not token[0].isalpha() or any(letter.isdigit() for letter in token)
     weight = 0.25 if stem in _GENERIC or stem in SCOPES else 1.0
@@ -77,9 +99,13 @@ def _stem(word: str) -> str:
     return word
 
 
-def _canonical(match: re.Match[str]) -> str:
-    told = _MEANINGS[match.lastindex - 1] if match.lastindex else match[0]
-    return told.title() if match[0][0].isupper() and match.start() > 0 else told
+def _by_first_word() -> dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]]:
+    found: dict[str, list[tuple[tuple[str, ...], tuple[str, ...]]]] = {}
+    for canonical, phrases in PHRASES.items():
+        for phrase in phrases.split("|"):
+            parts = tuple(_TOKEN.findall(phrase))
+            found.setdefault(parts[0], []).append((parts, tuple(canonical.split())))
+    return {first: sorted(known, key=lambda one: -len(one[0])) for first, known in found.items()}
 
 
 _PLAIN = {ord(letter): plain for letters, plain in (
@@ -88,8 +114,7 @@ _PLAIN = {ord(letter): plain for letters, plain in (
 ) for letter in letters}  # fmt: skip
 _TOKEN = re.compile(r"#\d+|[A-Za-z0-9]+(?:['&:.][A-Za-z0-9]+)*|[↑↓+<>]")
 _INITIALS = re.compile(r"\b(?:[A-Za-z]\.){2,}")
-_MEANINGS = list(PHRASES.values())
-_PHRASE = re.compile(r"(?<![\w'])(?:" + "|".join(f"({pattern})" for pattern in PHRASES) + r")(?![\w'])", re.IGNORECASE)
+_PHRASES = _by_first_word()
 _GENERIC = frozenset(_stem(word) for word in GENERIC)
 _DECISIVE = frozenset(_stem(word) for word in DECISIVE)
 _PLACES = frozenset(part for name in STATES for part in name.split()) - {"new", "north", "south", "west"}

@@ -42,6 +42,9 @@ from tickline.lanes.scheduling import (
 LARGEST_ANSWER = 1 << 28
 """Bytes; a worker that announces more is taken to be broken."""
 
+_EXIT_S = 0.2
+"""A worker that closed its pipe is exiting, and says no later than this how."""
+
 _ALONE = ("POLARS_MAX_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 """There is a process for each lane; each takes one core, or the lanes would wait for each other."""
 
@@ -53,6 +56,7 @@ class LaneWorkers:
         """`code` says where each lane's function is, see `lane_worker`; a worker starts when a plan says so."""
         self._code = dict(code)
         self._running: dict[Lane, _Process] = {}
+        self._killed: list[subprocess.Popen[bytes]] = []
         self._selector = selectors.DefaultSelector()
         self._structure: SharedArrays | None = None
         self._quotes: SharedArrays | None = None
@@ -75,6 +79,7 @@ class LaneWorkers:
 
     def standings(self) -> dict[Lane, Worker]:
         """What each worker is doing now."""
+        self._killed = [one for one in self._killed if one.poll() is None]
         self._take_in(0.0)
         return {
             lane: Worker(self._running[lane].standing, self._running[lane].reason)
@@ -111,16 +116,19 @@ class LaneWorkers:
         return list(self._outcomes(planned.cycle, waiting))
 
     def kill(self, lane: Lane) -> None:
-        """End a worker at once; it is absent then."""
+        """End a worker; it is absent then. No cycle waits for the system to clear away what it leaves."""
         process = self._running.pop(lane, None)
         if process is not None:
             self._listen_no_more(process)
             process.end()
+            self._killed.append(process.popen)
 
     def stop(self) -> None:
         """End all workers and give their memory back."""
         for lane in list(self._running):
             self.kill(lane)
+        for killed in self._killed:
+            killed.wait()
         self._forget()
         self._selector.close()
 
@@ -234,9 +242,8 @@ class _Process:
             self._died("what it says cannot be read")
 
     def end(self) -> None:
-        """Kill and bury it."""
+        """Kill it."""
         self.popen.kill()
-        self.popen.wait()
         self.orders.close()
         os.close(self.answers)
 
@@ -291,7 +298,7 @@ def _started(lane: Lane, code: str) -> _Process:
 
 def _how_it_ended(popen: subprocess.Popen[bytes]) -> str:
     try:
-        code = popen.wait(timeout=1)
+        code = popen.wait(timeout=_EXIT_S)
     except subprocess.TimeoutExpired:
         return "it closed its pipe"
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"

@@ -186,10 +186,10 @@ def test_a_hung_worker_is_waited_for_once_and_is_killed_and_replaced(running):
         seen.append(outcomes[Lane.BUCKET].ending)
         time.sleep(0.01)
     assert set(seen[:-1]) <= {Ending.HELD}
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
     outcomes, _ = running.when_both_stand()
     assert outcomes[Lane.BUCKET].ending is Ending.OK
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 def test_a_new_structure_reaches_running_workers_and_quotes_of_another_layout_are_refused(running):
@@ -218,6 +218,17 @@ time.sleep(0.5)
 print(workers.pids()[Lane.INTRA], flush=True)
 os.kill(os.getpid(), signal.SIGKILL)
 """
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_no_worker_is_left_when_the_pool_is_left():
+    with LaneWorkers({Lane.BUCKET: "lanes_of_test:never_ready"}) as workers:
+        workers.load(STRUCTURE, GOOD)
+        run_cycle(scheduler([Lane.BUCKET]), workers, GOOD, ts_ns=0, settings=SETTINGS)
+        pid = workers.pids()[Lane.BUCKET]
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 @pytest.mark.slow

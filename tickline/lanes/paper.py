@@ -120,8 +120,9 @@ def _unmoved(position: Position, event: Event, settings: PaperSettings) -> Posit
 
 
 def _until(position: Position, ts_ns: int, settings: PaperSettings) -> tuple[Position, list[LaneFill]]:
-    """Let happen what is due before a time."""
+    """Let happen what is due before a time, by the settings of now: a position may have been stored under others."""
     fills: list[LaneFill] = []
+    position = replace(position, wakes_ns=_wakes(position, settings))
     while position.wakes_ns is not None and position.wakes_ns < ts_ns:
         now_ns = position.wakes_ns
         position = replace(position, now_ns=now_ns)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tickline.errors import LaneError
+from tickline.lanes.filling import latency_ns
 from tickline.lanes.model import Action, GateAnswer, PositionStatus, Style
 from tickline.lanes.paper import Position, open_position, step
 from tickline.lanes.paper_events import Closed, Passed, Resolved, Trade, Withdrawn
@@ -137,6 +138,18 @@ def test_a_missing_leg_is_hedged_within_the_band_once_the_window_is_over(desk):
     )
 
 
+def test_the_window_counts_from_the_first_fill(desk):
+    events = [
+        desk.quote(0.5, desk.A, yes_ask=[("0.40", "6")]),
+        desk.quote(1.5, desk.B, no_ask=LEGGED),
+        desk.quote(20, desk.A, yes_ask=[("0.39", "50")]),
+        Passed(desk.at(40)),
+    ]
+    position, fills = desk.follow(desk.opened(), events)
+    assert [int(fill.size) for fill in fills] == [6, 4]
+    assert [(note.phase, note.ts_ns) for note in position.notes] == [(Phase.HEDGING, desk.at(31))]
+
+
 def test_what_cannot_be_hedged_is_unwound_and_the_position_abandoned(desk):
     events = [
         desk.quote(1.5, desk.B, no_ask=LEGGED),
@@ -200,6 +213,19 @@ def test_the_time_stop_sells_everything_at_the_bid(desk):
     assert told(fills)[2:] == [(0, "exit", "sell", "0.41", 10), (1, "exit", "sell", "0.51", 10)]
     assert {fill.ts_ns for fill in fills[2:]} == {desk.at(51)}
     assert (position.status, position.cash.realised) == (PositionStatus.TIME_STOP, Decimal("0.20"))
+
+
+def test_each_order_arrives_after_a_latency_of_its_own(desk, held):
+    settings = desk.PLAIN.model_copy(update={"hold_s": 50, "latency_tail_ms": 5_000.0})
+    events = [
+        desk.quote(20, desk.A, yes_bid=[("0.41", "50")]),
+        desk.quote(21, desk.B, no_bid=[("0.51", "50")]),
+        Passed(desk.at(200)),
+    ]
+    _, fills = desk.follow(held, events, settings)
+    due = {leg: desk.at(50) + latency_ns("one", nth, settings) for leg, nth in ((0, 3), (1, 4))}
+    assert due[0] != due[1]
+    assert {fill.leg: fill.ts_ns for fill in fills} == due
 
 
 def test_the_ev_stop_leaves_a_hedge_whose_legs_fall_together(desk, held):
@@ -382,6 +408,35 @@ def test_cancels_move_a_resting_order_up_as_the_queue_model_says(desk, queue, fi
     # Ahead: risk averse 18. share: P = 1/3, 20 - 8 = 12. log: P = 2.398 / (2.398 + 3.045) = 0.441, 20 - 6.7 = 13.3.
     # power: P = 1/9, 20 - 10.7 = 9.3.
     assert sum(int(fill.size) for fill in fills) == filled
+
+
+def at_limit(desk, seconds, size):
+    return Trade(desk.at(seconds), desk.A, Side.YES, Decimal("0.40"), Decimal(size))
+
+
+def bid_at_limit(desk, seconds, size):
+    return desk.quote(seconds, desk.A, yes_bid=[("0.40", size)], yes_ask=[("0.42", "5")])
+
+
+def test_what_was_traded_is_not_taken_for_cancelled(desk):
+    position, settings = resting(desk, "share")
+    events = [at_limit(desk, 3, 8), bid_at_limit(desk, 4, "12"), at_limit(desk, 5, 13)]
+    _, fills = desk.follow(position, events, settings)
+    assert [fill.size for fill in fills] == [1]
+
+
+def test_nothing_is_ahead_of_an_order_that_is_the_best(desk):
+    position, settings = resting(desk)
+    alone = desk.quote(3, desk.A, yes_bid=[("0.39", "50")], yes_ask=[("0.42", "5")])
+    _, fills = desk.follow(position, [alone, at_limit(desk, 4, 2)], settings)
+    assert [fill.size for fill in fills] == [2]
+
+
+def test_a_trade_fills_no_more_than_was_traded(desk):
+    position, settings = resting(desk, "log")  # which may leave less than nothing ahead
+    events = [bid_at_limit(desk, 3, "1000"), bid_at_limit(desk, 4, "50"), at_limit(desk, 5, 1)]
+    _, fills = desk.follow(position, events, settings)
+    assert [fill.size for fill in fills] == [1]
 
 
 def test_trades_and_asks_beyond_its_price_reach_a_resting_order(desk):

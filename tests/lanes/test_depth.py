@@ -18,7 +18,7 @@ LADDERS = st.lists(
 
 
 def ladder(levels):
-    return tuple(Level(Decimal(price) / 100, Decimal(size), Decimal("0.001")) for price, size in sorted(levels))
+    return tuple(Level(Decimal(price) / 100, Decimal(size), Decimal("0.005")) for price, size in sorted(levels))
 
 
 def contracts(levels):

@@ -77,6 +77,8 @@ def without(mapping, key):
     return {one: value for one, value in mapping.items() if one != key}
 
 
+BLOCKED = {CROSS.pair_id: Paired(MAPPED, True, Severity.BLOCK)}
+
 REFUSED = [
     ("kill_switch", in_context(kills=None), "cannot be read"),
     ("kill_switch", in_context(kills={"global": "stop"}), "global is killed: stop"),
@@ -102,6 +104,11 @@ REFUSED = [
     ("mapping", in_context(pairs={}), "is in no mapping"),
     ("mapping", paired(is_tradable=False, severity=Severity.WARN), "not tradable"),
     ("mapping", paired(severity=Severity.BLOCK), "flagged block"),
+    (
+        "mapping",
+        {"context": replace(GOOD, gates=GateSettings(severity=Severity.BLOCK), pairs=BLOCKED)},
+        "block at worst",
+    ),
     ("source", of_basket(source=Basis.HEURISTIC), "its source is heuristic"),
     ("source", of_basket(kind=Kind.ALL_YES, label=Label.UNKNOWN), "its label is unknown"),
     ("source", of_basket(kind=Kind.PARENT_NO_CHILDREN_YES, label=None), "its label is missing"),

@@ -96,6 +96,14 @@ def test_waiting_longer_or_after_losses_is_never_larger(offers, exposure, one, o
     assert stake_of(proposed(offers, days=soon), means(exposure, multiplier=multiplier), SETTINGS).size <= first.size
 
 
+def test_where_kelly_binds_a_multiplier_of_a_half_halves_it():
+    full = stake_of(proposed(two("0.30", "0.55")), means(), UNCAPPED_BUT_DOUBTED)
+    half = stake_of(proposed(two("0.30", "0.55")), means(multiplier=0.5), UNCAPPED_BUT_DOUBTED)
+    assert full.binding == half.binding == "kelly"
+    assert full.size > 100
+    assert half.size == pytest.approx(full.size / 2, abs=1)
+
+
 LOOKS = st.lists(st.tuples(st.floats(0.2, 0.6), st.integers(5, 3_000).map(float)), min_size=3, max_size=9)
 
 
@@ -123,6 +131,11 @@ UNCAPPED = StakeSettings(
     caps=Caps(**dict.fromkeys(("trade", "venue", "event", "cluster", "lane", "account"), Decimal(1))),
     lanes={"cross": LaneSizing(error=0.0, impact=ImpactCurve(alpha=0))},
     lockup=Lockup(rate=0),
+)
+
+
+UNCAPPED_BUT_DOUBTED = StakeSettings(
+    caps=UNCAPPED.caps, participation=1.0, lanes={"cross": LaneSizing(error=0.05, impact=ImpactCurve(alpha=0))}
 )
 
 

@@ -51,7 +51,7 @@ def scenes(sizes: range) -> Iterator[Scene]:
             yield _group(n, label)
             yield _tree(n, label)
             yield _rivals(n, label)
-    for n in (*_SHORT_LADDERS, max(sizes)):
+    for n in sorted({*_SHORT_LADDERS, max(sizes)}):
         for ops in ((StrikeOp.GE, StrikeOp.GT), (StrikeOp.LE, StrikeOp.LT)):
             yield _ladder(n, ops)
     yield from _pairs()

@@ -19,7 +19,9 @@ from assets.lifecycle import DATA_VERSION_TAG, FILL_TAG, REPORTED, asset_key
 from assets.preview import Metadata, markdown, number
 from expectations.context import KPI_DATA_QUALITY
 from expectations.evaluate import Outcome
-from expectations.mart_checks import MART_SUITE, judge_mart_days
+from expectations.lane_mart_checks import JUDGED_BY, KPI_LANE_EDGE, judge_lane_days
+from expectations.mart_checks import judge_mart_days
+from expectations.suites import Severity
 from orchestration.resources import LakeResource
 from tickline.errors import LakeError
 from tickline.kpi import marts
@@ -56,12 +58,15 @@ def mart_assets(graph: Sequence[Stage]) -> dg.AssetsDefinition:
         )
         for model, description in models().items()
     ]
-    quality = dg.AssetCheckSpec(KPI_DATA_QUALITY, asset=dg.AssetKey([PREFIX, KPI_DATA_QUALITY]), blocking=True)
+    checks = [
+        dg.AssetCheckSpec(mart, asset=dg.AssetKey([PREFIX, mart]), blocking=True)
+        for mart in (KPI_DATA_QUALITY, KPI_LANE_EDGE)
+    ]
 
     @dg.multi_asset(
         name=PREFIX,
         specs=specs,
-        check_specs=[quality],
+        check_specs=checks,
         backfill_policy=dg.BackfillPolicy.single_run(),
         # DuckLake's SQLite catalog takes one writer at a time; readers are never in the way.
         pool="marts",
@@ -124,20 +129,24 @@ def _deps(model: str, graph: Sequence[Stage]) -> list[dg.AssetDep]:
 
 def _build(context: dg.AssetExecutionContext, lake: Lake, place: marts.Marts, home: Path) -> Iterator[object]:
     days = list(context.partition_keys)
-    suite = MART_SUITE.hash
+    suite = JUDGED_BY
     filling = FILL_TAG in context.run.tags
     chosen = stale_days(lake, place, days, suite=suite) if filling else inputs_now(lake, days, suite=suite)
     outcomes: dict[str, Outcome] = {}
+    of_lanes: dict[str, Outcome] = {}
     for first, last in stretches(chosen):
         built = {day: sha256 for day, sha256 in chosen.items() if first <= day <= last}
         with marts.building(place):
             counts = run_dbt(place, _objects(lake, first, last), first=first, last=last, home=home)
             outcomes |= judge_mart_days(lake, place, built)
+            of_lanes |= judge_lane_days(lake, place, built)
             # Last: days that a run left unjudged are built and judged again.
             record_built(place, built)
             marts.tidy(place, before=datetime.now(UTC) - _HISTORY)
         context.log.info(f"dbt {first} .. {last}: {counts}")
     yield from _reported(context, place, outcomes, chosen)
+    yield _judged(KPI_DATA_QUALITY, outcomes)
+    yield _judged(KPI_LANE_EDGE, of_lanes)
 
 
 def _reported(
@@ -155,12 +164,17 @@ def _reported(
             )
     for model in models():
         yield dg.Output(None, output_name=f"{PREFIX}__{model}", metadata=REPORTED)
-    red = sorted(day for day, outcome in outcomes.items() if not outcome.passed)
-    yield dg.AssetCheckResult(
-        passed=not red,
-        asset_key=dg.AssetKey([PREFIX, KPI_DATA_QUALITY]),
-        check_name=KPI_DATA_QUALITY,
-        metadata={"judged": len(outcomes), "red": ", ".join(red) or "none"},
+
+
+def _judged(mart: str, outcomes: Mapping[str, Outcome]) -> dg.AssetCheckResult:
+    bad = {day: outcome for day, outcome in sorted(outcomes.items()) if not outcome.passed}
+    red = any(outcome.severity is Severity.ERROR for outcome in bad.values())
+    return dg.AssetCheckResult(
+        passed=not bad,
+        asset_key=dg.AssetKey([PREFIX, mart]),
+        check_name=mart,
+        severity=dg.AssetCheckSeverity.ERROR if red or not bad else dg.AssetCheckSeverity.WARN,
+        metadata={"judged": len(outcomes), "red": ", ".join(bad) or "none"},
     )
 
 

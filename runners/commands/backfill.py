@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from expectations.mart_checks import MART_SUITE
+from expectations.lane_mart_checks import JUDGED_BY
 from expectations.universe_checks import suites_of
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to
 from runners.commands.asked import First, Last, OnlyVenue, known
@@ -105,7 +105,7 @@ def holes_in(here: Workspace, chosen: Choice) -> Holes:
     if chosen.stage not in (None, MARTS):
         return Holes(holes, [])
     days = {day for day in utc_days(here.graph) if touches(day, chosen.first, chosen.last)}
-    stale = set(stale_days(here.lake, here.marts, days, suite=MART_SUITE.hash))
+    stale = set(stale_days(here.lake, here.marts, days, suite=JUDGED_BY))
     about_to_change = {hole.period for hole in holes if hole.state is not State.UNJUDGED}
     return Holes(holes, sorted(stale | (about_to_change & days)))
 

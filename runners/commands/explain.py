@@ -6,7 +6,7 @@ import typer
 from rich.markup import escape
 from rich.tree import Tree
 
-from expectations.mart_checks import MART_SUITE
+from expectations.lane_mart_checks import JUDGED_BY
 from runners.commands.answer import AsJson, as_json, people, table
 from tickline.kpi.freshness import MODELS, explain_day, mart_key
 from tickline.lake import lineage
@@ -63,7 +63,7 @@ def _tell_traced(traced: Traced, *, json: bool) -> None:
 
 def _explained(here: Workspace, key: PartitionKey) -> lineage.Lineage:
     if key.dataset in MODELS and key.venue == mart_key(key.period).venue:
-        return explain_day(here.lake, here.marts, key.dataset, key.period, suite=MART_SUITE.hash)
+        return explain_day(here.lake, here.marts, key.dataset, key.period, suite=JUDGED_BY)
     return lineage.explain(here.lake.catalog, key)
 
 

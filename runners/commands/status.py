@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from expectations.mart_checks import MART_SUITE
+from expectations.lane_mart_checks import JUDGED_BY
 from expectations.universe_checks import suites_of
 from runners.commands.answer import AsJson, as_json, finish, people, table
 from runners.commands.asked import First, Last, OnlyVenue, known
@@ -83,7 +83,7 @@ def _stage_lines(here: Workspace, graph: Sequence[Stage], first: str, last: str)
 
 def _mart_lines(here: Workspace, first: str, last: str) -> Iterator[Line]:
     days = [day for day in utc_days(here.graph) if touches(day, first, last)]
-    built, now = built_from(here.marts), inputs_now(here.lake, days, suite=MART_SUITE.hash)
+    built, now = built_from(here.marts), inputs_now(here.lake, days, suite=JUDGED_BY)
     for day in days:
         key = mart_key(day)
         if day not in built:

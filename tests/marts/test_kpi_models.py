@@ -6,10 +6,13 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from expectations.lane_mart_checks import judge_lane_days
+from expectations.suites import Severity
 from runners import sample_lake, sample_lanes
 from tickline.errors import LakeError
 from tickline.kpi import lanes, marts
 from tickline.lake.keys import PartitionKey
+from tickline.lake.lake import open_lake
 
 pytestmark = pytest.mark.slow
 
@@ -199,3 +202,16 @@ def test_a_row_that_vanished_between_raw_and_clean_fails_the_build(build, object
 def test_an_empty_lake_builds_empty_marts(build, tmp_path):
     build(tmp_path, [], *sample_lake.DAYS[:2])
     assert {frame.height for frame in everything(tmp_path).values()} == {0}
+
+
+def test_days_of_lanes_are_judged_by_what_follows_from_them(home, tmp_path):
+    days = {day.isoformat(): "ab" for day in sample_lake.DAYS} | {"1999-01-01": "ab"}
+    lake = open_lake(tmp_path / "home")
+    outcomes = judge_lane_days(lake, marts.embedded(home), days)
+    lake.catalog.close()
+    assert outcomes["1999-01-01"].passed
+    edge = table(home, "kpi_lane_edge_daily").filter(variant="raw", day=sample_lake.FIRST)
+    inconclusive = edge.filter(~pl.col("is_conclusive")).height
+    assert outcomes[str(sample_lake.FIRST)].metrics["inconclusive_lanes"] == inconclusive > 0
+    assert outcomes[str(sample_lake.FIRST)].severity is Severity.WARN
+    assert {outcome.metrics["unreconciled_lanes"] for outcome in outcomes.values()} == {0.0}

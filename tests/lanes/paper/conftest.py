@@ -37,10 +37,22 @@ def quote(seconds, market, *, row=0, yes_bid=(), yes_ask=(), no_bid=(), no_ask=(
     return Quote(at(seconds), market, yes, no)
 
 
-def decided(*, size=10, depths=(10, 20), style=Style.TAKER, opportunity_id="one", expected="0.9"):
-    """YES of A at 0.40 and NO of B at 0.50, which pay 1 together."""
-    legs = (Leg(A, Side.YES), Leg(B, Side.NO))
-    basket = Basket("basket", Lane.CROSS, Kind.CROSS, legs, 1, "family", "event", Basis.STRICT_ID)
+CROSS = (Kind.CROSS, 1, (Leg(A, Side.YES), Leg(B, Side.NO)))
+
+
+def decided(
+    *,
+    of=CROSS,
+    size=10,
+    depths=(10, 20),
+    prices=("0.40", "0.50"),
+    style=Style.TAKER,
+    opportunity_id="one",
+    expected="0.9",
+):
+    """YES of A at 0.40 and NO of B at 0.50, which pay 1 together, or what else is given."""
+    kind, floor, legs = of
+    basket = Basket("basket", Lane.CROSS, kind, legs, floor, "family", "event", Basis.STRICT_ID)
     priced = tuple(
         PricedLeg(
             leg,
@@ -51,18 +63,20 @@ def decided(*, size=10, depths=(10, 20), style=Style.TAKER, opportunity_id="one"
             START,
             Origin("market_quotes", leg.market.venue, "2026-03-06", 0),
         )
-        for leg, price, depth in zip(legs, ("0.40", "0.50"), depths, strict=True)
+        for leg, price, depth in zip(legs, prices, depths, strict=True)
     )
-    cost = Decimal("0.90")
+    cost = sum(map(Decimal, prices))
     found = Opportunity(
-        opportunity_id, basket, style, START, START, priced, cost, Decimal(0), 1 - cost, Decimal(min(depths))
+        opportunity_id, basket, style, START, START, priced, cost, Decimal(0), floor - cost, Decimal(min(depths))
     )
     amount = Decimal(size)
     return Decision(found, START, (), amount, amount * cost, Decimal(0), Decimal(expected), 0.1, 1.0)
 
 
 def opened(settings=PLAIN, *, fees=FREE, **terms):
-    return open_position(decided(**terms), {A: fees, B: fees}, now_ns=START, settings=settings)
+    decision = decided(**terms)
+    schedules = {one.leg.market: fees for one in decision.opportunity.legs}
+    return open_position(decision, schedules, now_ns=START, settings=settings)
 
 
 def follow(position, events, settings=PLAIN):

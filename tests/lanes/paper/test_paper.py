@@ -7,7 +7,7 @@ import pytest
 
 from tickline.errors import LaneError
 from tickline.lanes.filling import latency_ns
-from tickline.lanes.model import Action, GateAnswer, PositionStatus, Style
+from tickline.lanes.model import Action, GateAnswer, Kind, Leg, PositionStatus, Style
 from tickline.lanes.paper import Position, open_position, step
 from tickline.lanes.paper_events import Closed, Passed, Resolved, Trade, Withdrawn
 from tickline.lanes.positions import Phase
@@ -57,6 +57,35 @@ def test_a_settled_position_brings_its_floor_less_cost_and_fees(desk):
     assert position.ts_close_ns == desk.at(200)
     assert position.cash.realised == Decimal("0.65")
     assert position.cash.stake == Decimal("9.35")
+
+
+def test_both_sides_of_one_market_are_legs_of_their_own(desk):
+    intra = (Kind.INTRA, 1, (Leg(desk.A, Side.YES), Leg(desk.A, Side.NO)))
+    position, fills = desk.follow(desk.opened(of=intra), [Passed(desk.at(10)), Resolved(desk.at(50), desk.A, "no")])
+    assert told(fills) == [
+        (0, "enter", "buy", "0.40", 10),
+        (1, "enter", "buy", "0.50", 10),
+        (0, "settle", "sell", "0", 10),
+        (1, "settle", "sell", "1", 10),
+    ]
+    assert (position.status, position.cash.realised) == (PositionStatus.SETTLED, Decimal("1.00"))
+
+
+def test_a_basket_of_many_legs_follows_its_thinnest(desk):
+    markets = [MarketKey("north", name) for name in "abcd"]
+    group = (Kind.ALL_NO, 3, tuple(Leg(market, Side.NO) for market in markets))
+    opened = desk.opened(of=group, prices=("0.70",) * 4, depths=(50, 60, 7, 80))
+    events = [
+        Passed(desk.at(100)),
+        *(Resolved(desk.at(200), one, "yes" if one is markets[1] else "no") for one in markets),
+    ]
+    position, fills = desk.follow(opened, events)
+    assert [(fill.leg, fill.ts_ns) for fill in fills[:4]] == [
+        (2, desk.at(1)),
+        *((leg, desk.at(2)) for leg in (0, 1, 3)),
+    ]
+    assert (position.status, position.matched) == (PositionStatus.SETTLED, 7)
+    assert position.cash.realised == 7 * (3 - Decimal("2.80"))
 
 
 def test_an_order_sees_the_book_it_arrives_at(desk):

@@ -11,6 +11,7 @@ from dagster._core.definitions.metadata import RawMetadataValue
 from expectations.evaluate import Outcome
 from tickline.backtest.report.preview import picture, preview
 from tickline.lake.lake import Lake
+from tickline.lake.market_schemas import MARKET_STAGE
 from tickline.lake.records import Publication
 from tickline.lake.schemas import BARS, DATASETS
 from tickline.markets.model import Severity
@@ -60,9 +61,8 @@ def sparkline(values: pl.Series) -> str:
 
 def _table(lake: Lake, publication: Publication) -> str:
     dataset = publication.key.dataset
-    if dataset.startswith("clean_"):
-        counts = {"raw": publication.facts["raw"], "clean": publication.rows, **publication.facts["counts"]}
-        return markdown(("rule", "rows"), [(rule, f"{rows:,}") for rule, rows in counts.items() if rows])
+    if dataset in MARKET_STAGE or dataset.startswith("clean_"):
+        return _counts(publication)
     if DATASETS.get(dataset) is BARS and publication.rows:
         return _bars(lake.scan([publication]).select("instrument", "close", "bid_close", "volume").collect())
     if dataset == "backtest_equity":
@@ -73,6 +73,14 @@ def _table(lake: Lake, publication: Publication) -> str:
     if dataset == "backtest_summary":
         return _summary(lake, publication)
     return ""
+
+
+def _counts(publication: Publication) -> str:
+    """What became of the raw rows."""
+    facts = publication.facts
+    of_ticks = {"raw": facts["raw"], "clean": publication.rows} if "raw" in facts else {}
+    counts = {**of_ticks, **facts["counts"]}
+    return markdown(("rule", "rows"), [(rule, f"{rows:,}") for rule, rows in counts.items() if rows])
 
 
 def _summary(lake: Lake, publication: Publication) -> str:

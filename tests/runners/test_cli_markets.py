@@ -109,7 +109,7 @@ def test_what_is_not_there_is_said_with_what_to_do(made: Workspace, tickline: Ti
 @pytest.mark.slow
 def test_syncing_makes_and_judges_what_is_missing_and_then_nothing(here: Workspace, tickline: Tickline) -> None:
     first = tickline("markets", "sync", "--json")
-    assert first.json["failed"] == []
+    assert first.json["failed"] == [], first.json["failed"]
     assert (first.code, first.json["left"]) == (0, [])
     assert first.json["made"] == 3  # sessions, raw and clean
     assert first.json["polled"] == {}

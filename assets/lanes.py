@@ -5,6 +5,7 @@ import dagster as dg
 from assets.lifecycle import Judge, Look, stage_asset
 from expectations.lane_checks import found_by, judge_lanes
 from tickline.lanes.spec import LaneSpec
+from tickline.pipeline.lanes import STAGE
 from tickline.pipeline.stage import Stage
 
 LOOK = Look(
@@ -28,4 +29,6 @@ def lane_assets(graph: list[Stage], spec: LaneSpec) -> list[dg.AssetsDefinition]
     """The assets of a set of lanes."""
     judge = Judge(spec.owner, found_by([spec]), lambda lake, published: judge_lanes(lake, spec, published))
     others = [stage for stage in graph if stage.venue in (spec.name, *spec.venues, *spec.mappings)]
-    return [stage_asset(stage, judge, others, LOOK) for stage in others if stage.venue == spec.name]
+    return [
+        stage_asset(stage, judge, others, LOOK) for stage in others if (stage.venue, stage.name) == (spec.name, STAGE)
+    ]

@@ -8,6 +8,7 @@ from assets.allocations import allocation_assets
 from assets.backtests import backtest_assets
 from assets.bars import bar_assets
 from assets.clean import clean_assets
+from assets.identification import identification_assets
 from assets.lanes import lane_assets
 from assets.mapping import mapping_assets
 from assets.markets import market_assets
@@ -43,11 +44,19 @@ def build_definitions(universe: Universe, *, now: datetime) -> dg.Definitions:
         for spec in universe.mappings.values()
         for asset in mapping_assets(graph, spec, universe.decisions[spec.name])
     ]
-    lanes = [asset for spec in universe.lanes.values() for asset in lane_assets(graph, spec)]
+    lanes = [
+        asset
+        for spec in universe.lanes.values()
+        for asset in (
+            *lane_assets(graph, spec),
+            *identification_assets(graph, spec.name, spec.owner, spec.kpi.identification),
+        )
+    ]
     signals = [asset for declared in universe.signals.values() for asset in signal_assets(graph, declared)]
     backtests = [asset for spec in universe.strategies.values() for asset in backtest_assets(graph, spec)]
     allocations = [asset for spec in universe.portfolios.values() for asset in allocation_assets(graph, spec)]
-    raw = [stage for stage in graph if stage.sources]
+    # What people decide about a mapping, or say of what lanes found, is no data that arrived.
+    raw = [stage for stage in graph if stage.sources and stage.venue in universe.venues]
     return dg.Definitions(
         assets=with_policies(
             [

@@ -12,7 +12,7 @@ from tickline.errors import ConfigError, LakeError
 from tickline.lanes.day import look_at
 from tickline.lanes.model import Opportunity
 from tickline.lanes.spec import LaneSpec
-from tickline.pipeline.lanes import material_of
+from tickline.pipeline.lanes import STAGE, material_of
 from tickline.pipeline.stage import Stage, find_inputs
 from tickline.workspace import Workspace, workspace
 
@@ -35,7 +35,7 @@ def scan(
     """
     here = workspace()
     spec = spec_of(here, lanes)
-    stage = next(stage for stage in here.graph if stage.venue == spec.name)
+    stage = next(stage for stage in here.graph if (stage.venue, stage.name) == (spec.name, STAGE))
     period = _day_of(here, stage, day)
     moment = datetime.combine(date.fromisoformat(period), _time(at), UTC)
     inputs = find_inputs(here.lake, stage, period)

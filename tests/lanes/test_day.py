@@ -140,9 +140,9 @@ def test_nothing_is_taken_on_data_that_is_not_green(markets, mapping_of, standin
     assert made["lane_positions"].is_empty()
 
 
-def test_a_stopped_market_is_not_priced(markets, mapping_of):
+def test_stopped_markets_are_not_priced(markets, mapping_of):
     events = quoted((0.6, 0.6, 0.6), hours=(0, 4)).with_columns(
-        status=pl.when(pl.col("market_id") == "B").then(pl.lit("closed")).otherwise("status")
+        status=pl.when(pl.col("market_id") != "A").then(pl.lit("closed")).otherwise("status")
     )
     priced, refusals = look_at(
         material(markets, events, mapping_of), SPEC, int((BEGIN + timedelta(hours=3)).timestamp()) * 10**9

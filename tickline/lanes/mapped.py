@@ -3,7 +3,7 @@
 import polars as pl
 
 from tickline.lanes.drafts import DRAFT, LIVE
-from tickline.markets.model import Side
+from tickline.markets.model import Basis, Side
 
 
 def usable(mapping: pl.DataFrame, markets: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -39,7 +39,8 @@ def leg_of(pairs: pl.DataFrame, which: str | pl.Expr, side: Side) -> pl.DataFram
         subject=pl.col("pair_id"),
         n=pl.lit(2),
         label=pl.lit(None, pl.String()),
-        source=pl.col("basis"),
+        # What is usable was approved: that is a person's word, whatever brought the two together.
+        source=pl.when(pl.col("basis") == Basis.STRICT_ID).then("basis").otherwise(pl.lit(Basis.HUMAN.value)),
         venue=pl.when(is_left).then("left_venue").otherwise("right_venue"),
         market_id=pl.when(is_left).then("left_market").otherwise("right_market"),
         side=pl.lit(side),

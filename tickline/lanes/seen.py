@@ -35,10 +35,8 @@ class Seen:
         self._spec = spec
         self._watches = watched(spec.lanes)
         self._readiness: Mapping[str, Readiness] = {}
-        self._pairs = {
-            row["pair_id"]: Paired(row["mapping"], row["is_tradable"], Severity(row["severity"]))
-            for row in mapping.select("pair_id", "mapping", "is_tradable", "severity").iter_rows(named=True)
-        }
+        told = mapping.select("pair_id", "mapping", "is_tradable", "severity", pl.col("decided_at").dt.epoch("ns"))
+        self._pairs = {row["pair_id"]: row for row in told.iter_rows(named=True)}
         self._books: list[Book] = []
         self._skews: dict[str, int] = {}
 
@@ -59,13 +57,22 @@ class Seen:
             stake=self._spec.stake,
             kills=self._world.kills,
             checks=self._world.checks,
-            pairs=self._pairs,
+            pairs=self._paired(opportunity),
             markets={leg.market: self._listed(leg.market, structure) for leg in legs},
             readiness=self._readiness,
             skews_ns=self._skews,
             clusters=self._world.clusters,
             looks={leg: self._looks(leg, structure, self._spec.stake.robustness) for leg in legs},
         )
+
+    def _paired(self, opportunity: Opportunity) -> dict[str, Paired]:
+        """The pair an opportunity stands on. What was decided later that day is not decided yet."""
+        row = self._pairs.get(opportunity.basket.pair_id or "")
+        if row is None:
+            return {}
+        decided = row["decided_at"] is not None and row["decided_at"] <= opportunity.ts_ns
+        paired = Paired(row["mapping"], row["is_tradable"] and decided, Severity(row["severity"]))
+        return {row["pair_id"]: paired}
 
     def fees(self, opportunity: Opportunity, structure: Structure) -> dict[MarketKey, Fees]:
         """The fee schedules of an opportunity's markets."""

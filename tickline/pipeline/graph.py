@@ -13,6 +13,7 @@ from tickline.pipeline.backtests import backtest_stages
 from tickline.pipeline.bars import bar_stages
 from tickline.pipeline.clean import clean_stages
 from tickline.pipeline.clean_markets import clean_market_stages
+from tickline.pipeline.identification import identification_stage
 from tickline.pipeline.lanes import lane_stage
 from tickline.pipeline.mapping import mapping_stage
 from tickline.pipeline.markets import market_stages
@@ -32,7 +33,7 @@ def stages(universe: Universe, *, today: date) -> list[Stage]:
     before `today`."""
     of_venues = {name: venue_stages(universe, venue, today=today) for name, venue in universe.venues.items()}
     of_mappings = [pair_stage(universe, spec, today=today) for spec in universe.mappings.values()]
-    of_lanes = [found_stage(universe, spec, today=today) for spec in universe.lanes.values()]
+    of_lanes = [stage for spec in universe.lanes.values() for stage in found_stages(universe, spec, today=today)]
     of_sets = [set_stage(universe, declared, today=today) for declared in universe.signals.values()]
     of_strategies = [
         stage for spec in universe.strategies.values() for stage in strategy_stages(universe, spec, today=today)
@@ -50,11 +51,15 @@ def pair_stage(universe: Universe, spec: MappingSpec, *, today: date) -> Stage:
     return replace(made, running=left.end is None and right.end is None)
 
 
-def found_stage(universe: Universe, spec: LaneSpec, *, today: date) -> Stage:
-    """One set of lanes' stage over the UTC days all of its venues have."""
+def found_stages(universe: Universe, spec: LaneSpec, *, today: date) -> list[Stage]:
+    """One set of lanes' stage over the UTC days all of its venues have, and the sample of what it found there."""
     venues = [universe.venues[name] for name in spec.venues]
-    made = lane_stage(spec, venues, shared_days(universe, venues, today=today))
-    return replace(made, running=all(venue.end is None for venue in venues))
+    days = shared_days(universe, venues, today=today)
+    made = [
+        lane_stage(spec, venues, days),
+        identification_stage(spec.name, days, spec.kpi.identification, universe.adjudications[spec.name]),
+    ]
+    return [replace(stage, running=all(venue.end is None for venue in venues)) for stage in made]
 
 
 def shared_days(universe: Universe, venues: Iterable[Venue], *, today: date) -> tuple[date, ...]:

@@ -20,6 +20,7 @@ from tickline.lanes.spec import LaneSpec
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue
 
+STAGE = "lanes"
 _LISTED = ("clean_markets", "market_quotes", "quarantine_markets")
 _JUDGED = ("clean_markets", "clean_quotes", "mapping")
 """What a decision stands on: its gates ask for the verdicts on these."""
@@ -49,7 +50,7 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
 
     first = days[0].isoformat() if days else ""
     return Stage(
-        name="lanes",
+        name=STAGE,
         venue=spec.name,
         datasets=tuple(LANES),
         cadence=Cadence.DAY,

@@ -21,13 +21,14 @@ from tickline.lanes.model import Decision, LaneFill, Opportunity, PositionStatus
 from tickline.lanes.opportunities import frames as opportunity_frames
 from tickline.lanes.paper import Position, open_position
 from tickline.lanes.paper import frames as paper_frames
-from tickline.lanes.paper_events import Event
+from tickline.lanes.paper_events import Event, Withdrawn
 from tickline.lanes.pricing import Priced, price
+from tickline.lanes.recorded import EVENTS
 from tickline.lanes.seen import Seen, World
 from tickline.lanes.spec import LaneSpec
 from tickline.lanes.structure import KEY, Structure, compiled
 from tickline.lanes.tape import advanced, ends_of
-from tickline.markets.model import Status
+from tickline.markets.model import MarketKey, Status
 
 NS_A_SECOND = 1_000_000_000
 NS_A_DAY = 86_400 * NS_A_SECOND
@@ -75,6 +76,14 @@ class _Replay:
         self.open, self.fills = told.open, [*self.fills, *told.fills]
         self._close(told.ended)
 
+    def withdraw(self, revoked: set[frozenset[MarketKey]], now_ns: int) -> None:
+        """Give up the positions that stand on pairs which are no more what they were; they are left on the next day."""
+        for position in self.open:
+            markets = [market.key for market in position.markets]
+            if frozenset(markets) in revoked:
+                event = Withdrawn(now_ns, markets[0], "its mapping was revoked")
+                self.advance(pl.DataFrame(schema=EVENTS), [event], now_ns)
+
     def look(self, structure: Structure, book: Book) -> None:
         """Price every basket, and decide what was not found in this time bucket before."""
         priced = price(structure, book, self.spec.pricing)
@@ -117,6 +126,7 @@ def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
         window = material.events.filter(_ns("ts") > since if since > begin else pl.lit(value=True), _ns("ts") <= now_ns)
         run.advance(window, [end for end in ends if since < end.ts_ns <= now_ns], now_ns)
         if not is_look:
+            run.withdraw(_revoked(material.mapping), now_ns)
             break
         last = pl.concat([last, window]).unique(KEY, keep="last", maintain_order=True)
         if structure is None or any(since < change <= now_ns for change in changes):
@@ -167,6 +177,13 @@ def _as_of(markets: pl.DataFrame, now_ns: int) -> pl.DataFrame:
     ordered = markets.sort(*KEY, "version")
     shown = ordered.filter((_ns("ts_first") <= now_ns) | (pl.col("version") == pl.col("version").min().over(KEY)))
     return shown.unique(KEY, keep="last", maintain_order=True)
+
+
+def _revoked(mapping: pl.DataFrame) -> set[frozenset[MarketKey]]:
+    """Pairs that the day's end finds rejected, or of other terms than were approved. One that only ended is neither."""
+    is_revoked = (pl.col("decision") == "rejected") | (pl.col("flags").list.contains("terms") & ~pl.col("is_tradable"))
+    pairs = mapping.filter(is_revoked).select("left_venue", "left_market", "right_venue", "right_market")
+    return {frozenset({MarketKey(*pair[:2]), MarketKey(*pair[2:])}) for pair in pairs.iter_rows()}
 
 
 def _restored(state: pl.DataFrame, spec: LaneSpec) -> tuple[DeskState, tuple[Position, ...]]:

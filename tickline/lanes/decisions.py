@@ -9,6 +9,7 @@ import polars as pl
 from tickline.lake.lane_schemas import DECISIONS
 from tickline.lanes.depth import Reach, average, reach
 from tickline.lanes.desk import NS_A_DAY, DeskState, exposure_of, on_day, take
+from tickline.lanes.expected import CERTAIN
 from tickline.lanes.gates import Case, Context, answers
 from tickline.lanes.model import Decision, Opportunity
 from tickline.sizing.robust import UNSEEN
@@ -36,7 +37,7 @@ def decide(state: DeskState, opportunity: Opportunity, context: Context) -> tupl
         size=stake.size if is_taken else NOTHING,
         stake=stake.stake if is_taken else NOTHING,
         worst_loss=stake.stake if is_taken else NOTHING,
-        expected=Decimal(str(stake.expected)).quantize(PLACES) if is_taken else NOTHING,
+        expected=_expected(opportunity, stake, context) if is_taken else NOTHING,
         kelly=stake.kelly_share,
         multiplier=_multiplier(state, opportunity.basket.lane.value),
     )
@@ -132,6 +133,13 @@ def _at_average(opportunity: Opportunity, context: Context, proposal: Proposal, 
         price, fee = average(levels, size) if levels else (offer.price, offer.fee)
         offers.append(replace(offer, price=price, fee=fee))
     return tuple(offers)
+
+
+def _expected(opportunity: Opportunity, stake: Stake, context: Context) -> Decimal:
+    """What is expected of the whole size, with the odds that its legs are filled."""
+    odds = context.entry.get(opportunity.basket.lane.value, CERTAIN)
+    units = float(stake.size)
+    return Decimal(str(odds.worth(stake.expected / units) * units)).quantize(PLACES)
 
 
 def _multiplier(state: DeskState, lane: str) -> float:

@@ -4,12 +4,14 @@ Whether the other legs follow is counted where the first was filled, never multi
 filled when the market moves against them, so they fail together.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Annotated
 
 import polars as pl
 from pydantic import Field
 
-from tickline.lanes.model import Action, PositionStatus
+from tickline.lanes.model import Action, Lane, PositionStatus
 from tickline.reference.models import Declared, Share
 
 _BUYS = (Action.ENTER.value, Action.HEDGE.value)
@@ -26,6 +28,23 @@ class EntryPrior(Declared):
     rest: Share = 0.8
     unwind: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.03
     positions: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class EntryOdds:
+    """How likely the first leg of a lane is filled, the rest after it, and what a unit that is sold again costs."""
+
+    first: float
+    rest: float
+    unwind: float
+
+    def worth(self, edge: float) -> float:
+        """What trying to enter is worth: filled whole it brings `edge`, the first leg alone costs what selling does."""
+        return self.first * self.rest * edge - self.first * (1 - self.rest) * self.unwind
+
+
+CERTAIN = EntryOdds(first=1.0, rest=1.0, unwind=0.0)
+"""All legs are filled."""
 
 
 def entry_odds(positions: pl.DataFrame, fills: pl.DataFrame, prior: EntryPrior) -> pl.DataFrame:
@@ -58,11 +77,14 @@ def entry_odds(positions: pl.DataFrame, fills: pl.DataFrame, prior: EntryPrior) 
     )
 
 
-def entry_value(edge: str) -> pl.Expr:
-    """What trying to enter one unit is worth: both legs bring the column `edge`, the first alone costs what selling it
-    again does; with the columns of `entry_odds`."""
-    first, rest = pl.col("first"), pl.col("rest")
-    return first * rest * pl.col(edge) - first * (1 - rest) * pl.col("unwind")
+def odds_by_lane(
+    positions: pl.DataFrame, fills: pl.DataFrame, lanes: Iterable[Lane], prior: EntryPrior
+) -> dict[str, EntryOdds]:
+    """The odds of every lane by its name: those of `entry_odds`, or the prior's where none of its positions ended."""
+    found = {row["lane"]: row for row in entry_odds(positions, fills, prior).iter_rows(named=True)}
+    believed = prior.model_dump()
+    told = {lane.value: found.get(lane.value, believed) for lane in lanes}
+    return {lane: EntryOdds(odds["first"], odds["rest"], odds["unwind"]) for lane, odds in told.items()}
 
 
 def _drawn(total: pl.Expr, count: pl.Expr, believed: float, prior: EntryPrior) -> pl.Expr:

@@ -14,6 +14,7 @@ from pydantic import Field
 from tickline.lanes.cooldown import NS_A_SECOND, is_repeated, resting
 from tickline.lanes.depth import Level
 from tickline.lanes.desk import DeskState, at_risk
+from tickline.lanes.expected import EntryOdds
 from tickline.lanes.model import GateAnswer, Kind, Leg, Opportunity
 from tickline.markets.model import Basis, Label, MarketKey, Severity, Status
 from tickline.reference.models import Declared, Share
@@ -126,6 +127,7 @@ class Context:
     skews_ns: Mapping[str, int] = field(default_factory=dict)
     clusters: Mapping[str, str] = field(default_factory=dict)
     impact: Mapping[str, ImpactCurve] = field(default_factory=dict)
+    entry: Mapping[str, EntryOdds] = field(default_factory=dict)
     levels: Mapping[Leg, Sequence[Level]] = field(default_factory=dict)
     looks: Mapping[Leg, Looks] = field(default_factory=dict)
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import Annotated, Any
 
 import numpy as np
@@ -114,6 +115,7 @@ def opportunity_id(basket: Basket, style: Style, bucket_ns: int) -> str:
     return id_of(basket.kind, legs, style, str(bucket_ns))
 
 
+@lru_cache(maxsize=65_536)
 def exact(quoted: float) -> Decimal:
     """A quoted price or size as it is meant: what is left of binary fractions beyond the ninth place is none of it."""
     return Decimal(repr(round(float(quoted), _PLACES)))

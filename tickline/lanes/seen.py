@@ -8,23 +8,27 @@ import polars as pl
 
 from tickline.lanes.book import Book
 from tickline.lanes.coverage import coverage, watch, watched
+from tickline.lanes.expected import EntryOdds
 from tickline.lanes.gates import Checked, Context, Listed, Paired, Readiness
 from tickline.lanes.model import Leg, Opportunity
 from tickline.lanes.spec import LaneSpec
 from tickline.lanes.structure import KEY, NO, YES, Structure
 from tickline.markets.fees import Fees, fees_of
 from tickline.markets.model import MarketKey, Severity, Side, Status
+from tickline.sizing.impact import ImpactCurve
 from tickline.sizing.robust import Looks, Robustness
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What no quote says: the verdicts on what a decision stands on, by venue and mapping, the kill switches, and which
-    events move together."""
+    """What no quote says: the verdicts on what a decision stands on, by venue and mapping, the kill switches, which
+    events move together, and what was learned, by lane, of slippage and of being filled."""
 
     checks: Mapping[str, Sequence[Checked]]
     kills: Mapping[str, str] | None
     clusters: Mapping[str, str] = field(default_factory=dict)
+    impact: Mapping[str, ImpactCurve] = field(default_factory=dict)
+    entry: Mapping[str, EntryOdds] = field(default_factory=dict)
 
 
 class Seen:
@@ -62,6 +66,8 @@ class Seen:
             readiness=self._readiness,
             skews_ns=self._skews,
             clusters=self._world.clusters,
+            impact=self._world.impact,
+            entry=self._world.entry,
             looks={leg: self._looks(leg, structure, self._spec.stake.robustness) for leg in legs},
         )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tickline.kpi.targets import LaneTargets
+from tickline.lanes.expected import EntryPrior
 from tickline.lanes.gates import GateSettings
 from tickline.lanes.model import Lane
 from tickline.lanes.paper_spec import PaperSettings
@@ -22,7 +23,8 @@ from tickline.sizing.stake import StakeSettings
 class LaneSpec(Named):
     """Lanes over some prediction venues and the mappings between them.
 
-    Quotes are looked at every `every_s` seconds of a recorded day.
+    Quotes are looked at every `every_s` seconds of a recorded day. What legs slip, and how often they are filled, is
+    learned from the paper trades of the `learned_days` before; `entry` is believed of a lane until it has its own.
     """
 
     description: str = ""
@@ -36,6 +38,8 @@ class LaneSpec(Named):
     gates: GateSettings = GateSettings()
     stake: StakeSettings = StakeSettings()
     paper: PaperSettings = PaperSettings()
+    entry: EntryPrior = EntryPrior()
+    learned_days: Annotated[int, Field(ge=1, le=90)] = 7
     scheduler: SchedulerSettings = SchedulerSettings()
     kpi: LaneTargets = LaneTargets()
 

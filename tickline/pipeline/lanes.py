@@ -3,7 +3,7 @@ quotes, its mappings, and what the day before left open."""
 
 import hashlib
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 
 import polars as pl
@@ -13,15 +13,18 @@ from tickline.lake.lane_schemas import LANES
 from tickline.lake.records import Verdict
 from tickline.lake.schemas import DATASETS, Feed
 from tickline.lanes.day import Material, replay
+from tickline.lanes.expected import EntryOdds, odds_by_lane
 from tickline.lanes.gates import Checked, CheckStanding
 from tickline.lanes.recorded import events_of
 from tickline.lanes.seen import World
 from tickline.lanes.spec import LaneSpec
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue
+from tickline.sizing.impact import ImpactCurve, refit
 
 STAGE = "lanes"
 _LISTED = ("clean_markets", "market_quotes", "quarantine_markets")
+_TRADED = ("lane_positions", "lane_fills")
 _JUDGED = ("clean_markets", "clean_quotes", "mapping")
 """What a decision stands on: its gates ask for the verdicts on these."""
 
@@ -37,9 +40,7 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
         listed = [PartitionKey(dataset, name, period) for name in spec.venues for dataset in _LISTED]
         quotes = [PartitionKey("clean_quotes", name, period) for name in quoted]
         mapped = [PartitionKey("mapping", name, period) for name in spec.mappings]
-        before = (date.fromisoformat(period) - timedelta(days=1)).isoformat()
-        state = [Need(PartitionKey("lane_state", spec.name, before), required=False)] if period != first else []
-        return [*map(Need, (*listed, *quotes, *mapped)), *state]
+        return [*map(Need, (*listed, *quotes, *mapped)), *_left_before(spec, period, known)]
 
     def build(inputs: Inputs, period: str) -> Built:
         frames = replay(material_of(inputs, date.fromisoformat(period), spec), spec)
@@ -48,7 +49,7 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
         facts = {"found": decisions.height, "taken": taken, "open": frames["lane_state"].filter(kind="position").height}
         return Built(frames, {"decisions": facts})
 
-    first = days[0].isoformat() if days else ""
+    known = {day.isoformat() for day in days}
     return Stage(
         name=STAGE,
         venue=spec.name,
@@ -74,6 +75,7 @@ def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
     mapped = [
         inputs.lake.scan([one]).with_columns(mapping=pl.lit(one.key.venue)).collect() for one in inputs.of("mapping")
     ]
+    impact, entry = _learned(inputs, spec)
     empty = DATASETS["mapping"].empty().with_columns(mapping=pl.lit(None, pl.String))
     return Material(
         day=day,
@@ -82,8 +84,25 @@ def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
         mapping=pl.concat(mapped) if mapped else empty,
         state=inputs.scan("lane_state").collect(),
         # A recorded day was not stopped by anybody; what was found wrong with its data since stops it now.
-        world=World(checks=_checks(inputs), kills={}),
+        world=World(checks=_checks(inputs), kills={}, impact=impact, entry=entry),
     )
+
+
+def _left_before(spec: LaneSpec, period: str, known: Collection[str]) -> list[Need]:
+    """What the stage left itself: the state of the day before, and the paper trades of the days it learns from."""
+    day = date.fromisoformat(period)
+    before = [(day - timedelta(days=back)).isoformat() for back in range(1, spec.learned_days + 1)]
+    wanted = [("lane_state", before[0]), *((dataset, one) for one in before for dataset in _TRADED)]
+    return [Need(PartitionKey(dataset, spec.name, one), required=False) for dataset, one in wanted if one in known]
+
+
+def _learned(inputs: Inputs, spec: LaneSpec) -> tuple[dict[str, ImpactCurve], dict[str, EntryOdds]]:
+    """What the paper trades of earlier days say, by lane: how much they slipped, and how often they were filled."""
+    positions, fills = (inputs.scan(dataset).collect() for dataset in _TRADED)
+    # A position stands in the partition of every day it was open; the last says how it ended.
+    ended = positions.unique("opportunity_id", keep="last", maintain_order=True)
+    declared = {lane.value: spec.stake.of_lane(lane.value).impact for lane in spec.lanes}
+    return refit(fills, declared, spec.stake.fitting), odds_by_lane(ended, fills, spec.lanes, spec.entry)
 
 
 def _of_venues(inputs: Inputs, dataset: str) -> pl.DataFrame:

@@ -2,12 +2,12 @@
 
 from decimal import Decimal
 
-import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tickline.lanes.expected import EntryPrior, entry_odds, entry_value
+from tickline.lanes.expected import EntryOdds, EntryPrior, entry_odds, odds_by_lane
+from tickline.lanes.model import Lane
 from tickline.lanes.paper import frames
 from tickline.lanes.paper_events import Passed, Resolved
 
@@ -72,17 +72,17 @@ shares = st.floats(0, 1, allow_subnormal=False)
 @given(shares, shares, shares, st.floats(0.001, 0.5))
 @settings(max_examples=40, deadline=None)
 def test_entering_is_worth_what_its_three_outcomes_are(first, rest, unwind, edge):
-    row = pl.DataFrame({"first": [first], "rest": [rest], "unwind": [unwind], "edge": [edge]})
     outcomes = {"both": first * rest, "first alone": first - first * rest, "neither": 1 - first}
     worth = {"both": edge, "first alone": -unwind, "neither": 0.0}
     assert sum(outcomes.values()) == pytest.approx(1)
     mean = sum(outcomes[name] * worth[name] for name in outcomes)
-    assert row.select(entry_value("edge")).item() == pytest.approx(mean, abs=1e-12)
+    assert EntryOdds(first, rest, unwind).worth(edge) == pytest.approx(mean, abs=1e-12)
 
 
 def test_entering_is_worth_what_a_unit_brought_on_average(desk, failed_events):
     lives = [lived(desk, "full", []), lived(desk, "part", failed_events)]
-    odds = entry_odds(*framed(*lives), NEARLY_NONE).with_columns(edge=pl.lit(0.10))
+    odds = odds_by_lane(*framed(*lives), tuple(Lane), NEARLY_NONE)
     realised = [position.cash.realised for position, _ in lives]
     assert realised == [Decimal("1.00"), Decimal("0.28")]
-    assert odds.select(entry_value("edge")).item() == pytest.approx(float(sum(realised)) / 20)
+    assert odds["cross"].worth(0.10) == pytest.approx(float(sum(realised)) / 20)
+    assert odds["bucket"] == EntryOdds(0.5, 0.5, 0.5)

@@ -86,7 +86,10 @@ def _keys(question: Question) -> Iterator[tuple[int, object]]:
     yield from ((5, (stem, bound)) for bound in bounds for stem in dict.fromkeys(stems))
     # Some venues title an outcome with nothing but its threshold or its deadline.
     yield from ((5, (bound, day + step)) for bound in bounds for day in days for step in (0, 1))
-    yield from ((4, (span.end, question.near)) for span in question.spans)
+    for span in question.spans:
+        yield 4, (span.end, question.near)
+        if span.minute >= 0:
+            yield from ((4, (stem, span)) for stem in dict.fromkeys(stems))
     unique = sorted(dict.fromkeys(stems))[:12]
     for at, one_stem in enumerate(unique):
         yield from ((6, (one_stem, other)) for other in unique[at + 1 :])

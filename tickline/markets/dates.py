@@ -155,13 +155,12 @@ def _says_more(exact: Span, loose: Span) -> bool:
 
 
 def _nearest(span: Span, near: date) -> Span:
-    tries = [_in_year(span, year) for year in (near.year - 1, near.year, near.year + 1)]
+    last = date.fromordinal(span.end if span.end != _NEVER else span.start)
 
-    def distance(one: Span) -> int:
-        last = one.end if one.end != _NEVER else one.start
-        return abs(last - near.toordinal())
+    def distance(year: int) -> int:
+        return abs(_ordinal(year + last.year - NO_YEAR, last.month, last.day) - near.toordinal())
 
-    return min(tries, key=distance)
+    return _in_year(span, min((near.year - 1, near.year, near.year + 1), key=distance))
 
 
 def _in_year(span: Span, year: int) -> Span:

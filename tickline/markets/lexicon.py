@@ -114,7 +114,7 @@ PHRASES: dict[str, str] = {
     "lose": "loses|lost|losing|defeated by",
     "beat": "beats|defeat|defeats|beating",
     "reach": "reaches|reached|qualify for|qualify to|qualify|qualifies|qualified|advance to|advance|advances",
-    "leave": "leaves|leaving|depart|departs|departed|exit|exits",
+    "leave": "leaves|leaving|out as|depart|departs|departed|exit|exits",
     "launch": "launches|launched|launching",
     "release": "releases|released|releasing",
     "announce": "announces|announced|announcing",

@@ -1,6 +1,7 @@
 """What one market asks, read from its texts: words, numbers, dates, marks such as a district or a map, and polarity."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -18,6 +19,7 @@ class Question:
 
     metric: str  # winner, spread, total, draw, exact_score, both_score, direction, range or other
     words: tuple[Word, ...]
+    by_stem: Mapping[str, Word]  # the first of the words with each stem
     marks: tuple[str, ...]  # typed identifiers in order: district:wa-5, game:2, group:e, rank:1
     intervals: tuple[Interval, ...]
     spans: tuple[Span, ...]
@@ -76,6 +78,7 @@ def read(listing: Listing) -> Question:
     return Question(
         metric=metric,
         words=own.words,
+        by_stem={word.stem: word for word in reversed(own.words)},
         marks=own.marks,
         intervals=intervals,
         spans=dates.resolved(spans, near),
@@ -114,8 +117,10 @@ def _part(text: str) -> _Part:
     marks, lower = _marked(lower)
     spans, lower = dates.find(lower)
     intervals, lower = numbers.find(lower)
-    # Blanking kept every letter in its place, so that capitals can be looked up in the text itself.
-    left = "".join(kept if small != " " else " " for kept, small in zip(text, lower, strict=True))
+    left = text
+    if lower != text.lower():
+        # Blanking kept every letter in its place, so that capitals can be looked up in the text itself.
+        left = "".join(kept if small != " " else " " for kept, small in zip(text, lower, strict=True))
     left = _NOISE.sub(" ", left)
     found, sign = words(left)
     return _Part(found, marks, intervals, spans, sign, _teams(left))
@@ -123,6 +128,8 @@ def _part(text: str) -> _Part:
 
 def _marked(lower: str) -> tuple[tuple[str, ...], str]:
     found: list[str] = []
+    if not _MARK_HINT.search(lower):
+        return (), lower
     for kind, pattern in _MARKS:
         for match in list(pattern.finditer(lower)):
             found.append(f"{kind or match['kind']}:{_mark_value(kind, match)}")
@@ -143,15 +150,16 @@ def _teams(text: str) -> tuple[frozenset[str], ...]:
     if match is None:
         return ()
     home, away = _BEFORE_TEAM.split(text[: match.start()])[-1], _AFTER_TEAM.split(text[match.end() :])[0]
-    sides = tuple(frozenset(word.stem for word in words(side)[0]) for side in (home, away))
+    sides = tuple(_content(side) for side in (home, away))
     return sides if all(sides) else ()
 
 
 def _metric(title: str, own: _Part) -> str:
     lower = title.lower()
-    for metric, pattern in _METRICS:
-        if pattern.search(lower):
-            return metric
+    if _METRIC_HINT.search(lower):
+        for metric, pattern in _METRICS:
+            if pattern.search(lower):
+                return metric
     if any(word.stem == "win" for word in own.words):
         return "winner"
     if any(not one.is_point for one in own.intervals):
@@ -219,6 +227,8 @@ _MARKS = (
     )),
     ("nth", re.compile(r"\b(?P<value>\d{1,3}(?:st|nd|rd|th)|third|fourth|fifth|sixth)\b")),
 )  # fmt: skip
+_MARK_HINT = re.compile(rf"\d|first|second|third|fourth|fifth|sixth|\b(?:{_LETTERED}) [a-z]\b|at-large|-al\b")
+_METRIC_HINT = re.compile(r"score|draw|tie\b|btts|up or down|spread|handicap|win|o/u|over|total|[\d.]\+")
 _METRICS = (
     ("exact_score", re.compile(r"exact score|correct score")),
     ("both_score", re.compile(r"both teams to score|btts|\bboth .+ score\b")),

@@ -1,6 +1,6 @@
 """What two questions have to do with each other: how each part compares, what conflicts, which relation follows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from rapidfuzz.distance import DamerauLevenshtein
@@ -83,7 +83,7 @@ def timings(left: Timing, right: Timing) -> Extent:
         return Extent.UNKNOWN if all(_may_be_on(span, other) for span in said.spans) else Extent.APART
     if not left.near or not right.near:
         return Extent.UNKNOWN
-    if left.is_match and right.is_match:
+    if left.is_match or right.is_match:
         most = 0 if left.is_whole_day and right.is_whole_day else _SAME_MATCH_DAYS
     else:
         most = _LATE_DAYS
@@ -128,7 +128,7 @@ def _may_be_on(span: dates.Span, other: Timing) -> bool:
 
 
 def _wording(left: Question, right: Question) -> Wording:
-    of_left, of_right = _once(left.words), _once(right.words)
+    of_left, of_right = left.by_stem, right.by_stem
     only_left = [word for stem, word in of_left.items() if stem not in of_right]
     only_right = [word for stem, word in of_right.items() if stem not in of_left]
     only_left, only_right = _without_aliases(only_left, only_right, of_left.keys() & of_right.keys())
@@ -147,13 +147,13 @@ def _wording(left: Question, right: Question) -> Wording:
     return Wording(coverage, is_keyed and lost < 1)
 
 
-def _lost(only: Iterable[Word], other: dict[str, Word]) -> float:
+def _lost(only: Iterable[Word], other: Mapping[str, Word]) -> float:
     """The weight of what only one side says. What lengthens a name that both say counts little."""
     return sum(0.25 if _lengthens(word, other) else word.weight for word in only)
 
 
 def _are_substituted(
-    only_left: list[Word], only_right: list[Word], of_left: dict[str, Word], of_right: dict[str, Word]
+    only_left: list[Word], only_right: list[Word], of_left: Mapping[str, Word], of_right: Mapping[str, Word]
 ) -> bool:
     """Whether each side says something that the other does not; a name that is only longer on one side aside."""
     short_left = [word for word in only_left if not _lengthens(word, of_right)]
@@ -167,7 +167,7 @@ def _tells(only: Iterable[Word]) -> bool:
     return any(word.weight == 1 or word.is_scope for word in only)
 
 
-def _lengthens(word: Word, other: dict[str, Word]) -> bool:
+def _lengthens(word: Word, other: Mapping[str, Word]) -> bool:
     before = other.get(word.after)
     return (
         word.is_name
@@ -203,10 +203,6 @@ def _is_alias(one: Word, other: Word) -> bool:
     if len(short) == 1:
         return long.startswith(short)
     return len(short) >= 5 and DamerauLevenshtein.distance(short, long) <= 1
-
-
-def _once(found: tuple[Word, ...]) -> dict[str, Word]:
-    return {word.stem: word for word in reversed(found)}
 
 
 def _contexts_agree(left: Question, right: Question) -> bool:

@@ -49,7 +49,7 @@ class Scoring(Declared):
     weights: Weights = Weights()
     largest_block: Annotated[int, Field(ge=1)] = 2_500
     """A key that would pair more markets than this is too common to bring any together."""
-    most_candidates: Annotated[int, Field(ge=1)] = 25
+    most_candidates: Annotated[int, Field(ge=1)] = 12
     """How many others a market is compared with at most, those with which it shares the rarest keys."""
     price_bucket: Annotated[str, Field(pattern=r"^[1-9]\d*(s|m|h|d)$")] = "1m"
     """Prices of both sides are compared at the end of each of these."""

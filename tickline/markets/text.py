@@ -67,7 +67,7 @@ def _canonical(tokens: list[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
         token, is_first = tokens[at]
         for phrase, canonical in _PHRASES.get(token.lower(), ()):
             if tuple(word.lower() for word, _ in tokens[at : at + len(phrase)]) == phrase:
-                is_name = token[0].isupper() and at > 0
+                is_name = token[0].isupper()
                 for word in canonical:
                     yield (word.title() if is_name else word), is_first
                     is_first = False

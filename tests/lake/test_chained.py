@@ -14,7 +14,7 @@ def path(tmp_path):
 
 
 def test_what_was_said_is_read_in_its_order(path, tmp_path):
-    assert [line["number"] for line in load_lines(path)] == [0, 1, 2]
+    assert [line.said["number"] for line in load_lines(path)] == [0, 1, 2]
     assert load_lines(tmp_path / "absent.jsonl") == []
 
 

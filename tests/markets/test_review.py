@@ -117,7 +117,7 @@ def test_a_decision_older_than_the_last_is_refused(path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MarketError, match="the decision was not recorded"):
+    with pytest.raises(MarketError, match="nothing was recorded"):
         append(tmp_path / "absent" / "pair.decisions.jsonl", RULING)
     with pytest.raises(MarketError, match="cannot be read"):
         load(tmp_path)
@@ -133,7 +133,7 @@ def test_a_full_disk_leaves_no_half_a_line(path: Path, monkeypatch: pytest.Monke
         return write(descriptor, content[:-99])
 
     monkeypatch.setattr(os, "write", half)
-    with pytest.raises(MarketError, match="No space left on device; the decision was not recorded"):
+    with pytest.raises(MarketError, match="No space left on device; nothing was recorded"):
         append(path, REJECTION)
     assert load(path).rulings == (RULING,)
 

@@ -89,8 +89,8 @@ def adjudications(path: Path) -> list[Adjudication]:
     found = []
     for number, line in enumerate(load_lines(path), start=1):
         try:
-            at, verdict = datetime.fromisoformat(line.pop("at")), Verdict(line.pop("verdict"))
-            found.append(Adjudication(**line, verdict=verdict, at=at))
+            told = line.said | {"at": datetime.fromisoformat(line.said["at"]), "verdict": Verdict(line.said["verdict"])}
+            found.append(Adjudication(**told))
         except (KeyError, ValueError, TypeError) as error:
             raise LaneError(f"{path}:{number}: no adjudication: {error}; see `tickline kpi --help`") from error
     return found

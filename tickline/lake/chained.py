@@ -1,26 +1,37 @@
-"""An append-only file of what people said: a JSON object a line, each line hashed with the one before.
+"""An append-only file of what people said: a JSON object a line, each line hashed together with the one before.
 
-An edited, removed or torn line is found when the file is read, because each line carries its own sha256 and that of
-the line before.
+An edited, removed, moved or torn line is found when the file is read, because each line carries its own sha256 and that
+of the line before. What the last lines were cut off together cannot be found from the file alone.
 """
 
 import fcntl
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
 from tickline.errors import LakeError
 from tickline.lake.storage import fsync_path
 
+Said: TypeAlias = dict[str, Any]
+
 _FIRST = "0" * 64
 
 
-def load_lines(path: Path) -> list[dict[str, Any]]:
-    """What was said, in order, without the hashes; nothing where there is no file.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one line says, without the hashes, and the line as it stands in the file."""
+
+    said: Said
+    text: bytes
+
+
+def load_lines(path: Path) -> list[Line]:
+    """What was said, in order; nothing where there is no file.
 
     Raises LakeError naming the line that is torn, edited or out of its place, or where the file cannot be read.
     """
@@ -34,21 +45,23 @@ def load_lines(path: Path) -> list[dict[str, Any]]:
         raise LakeError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def append_line(path: Path, said: Mapping[str, Any]) -> str:
-    """Add a line, durable when this returns its sha256; two writers wait for each other.
+def append_line(path: Path, said: Mapping[str, Any], fits: Callable[[Sequence[Line]], None] | None = None) -> str:
+    """Add a line, durable when this returns its sha256, or leave the file as it was; two writers wait for each other.
 
-    Raises LakeError as `load_lines` does, or where the file cannot be written; then nothing was added.
+    `fits` is asked with the lines there are, while nobody else can add one, and raises where this one must not follow.
+    Raises LakeError as `load_lines` does, or where the file cannot be written.
     """
     try:
         is_new = not path.exists()
         descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            _, previous = _parsed(path, os.pread(descriptor, os.fstat(descriptor).st_size, 0))
-            sha256 = _hash(said, previous)
-            line = orjson.dumps({**said, "previous": previous, "sha256": sha256}, option=orjson.OPT_SORT_KEYS)
-            _write(descriptor, line + b"\n")
-            os.fsync(descriptor)
+            lines, previous = _parsed(path, os.pread(descriptor, os.fstat(descriptor).st_size, 0))
+            if fits is not None:
+                fits(lines)
+            linked = {**said, "previous": previous}
+            sha256 = _hash(linked)
+            _write(descriptor, _canonical(linked | {"sha256": sha256}) + b"\n")
         finally:
             os.close(descriptor)
         if is_new:
@@ -58,28 +71,47 @@ def append_line(path: Path, said: Mapping[str, Any]) -> str:
         raise LakeError(f"{path}: cannot be written: {error.strerror}; nothing was recorded") from error
 
 
-def _parsed(path: Path, content: bytes) -> tuple[list[dict[str, Any]], str]:
+def _parsed(path: Path, content: bytes) -> tuple[list[Line], str]:
     """The lines, and the hash of the last one."""
+    texts = content.split(b"\n")
+    if torn := texts.pop():
+        raise LakeError(
+            f"{path}:{len(texts) + 1}: the line was torn while it was written, so it says nothing; "
+            f"cut its {len(torn)} bytes and say it again"
+        )
     lines, previous = [], _FIRST
-    for number, text in enumerate(content.splitlines(keepends=True), start=1):
+    for number, text in enumerate(texts, start=1):
         try:
-            line = orjson.loads(text)
-            own, before = line.pop("sha256"), line.pop("previous")
-        except (orjson.JSONDecodeError, KeyError, AttributeError, TypeError) as error:
-            raise LakeError(f"{path}:{number}: torn or no line of this file; restore it from its history") from error
-        if not text.endswith(b"\n") or before != previous or own != _hash(line, previous):
-            raise LakeError(f"{path}:{number}: torn, edited or out of its place; restore it from its history")
-        lines.append(line)
-        previous = own
+            said = orjson.loads(text)
+            sha256 = said.pop("sha256")
+            if _canonical(said | {"sha256": sha256}) != text or _hash(said) != sha256:
+                raise ValueError("its text does not hash to its sha256")
+            if said.pop("previous") != previous:
+                raise ValueError("the line before it is another one than when it was written")
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise LakeError(
+                f"{path}:{number}: not what was said ({error}); restore the file from version control"
+            ) from error
+        lines.append(Line(said, text))
+        previous = sha256
     return lines, previous
 
 
-def _hash(said: Mapping[str, Any], previous: str) -> str:
-    content = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(previous.encode() + b"\0" + content).hexdigest()
+def _hash(linked: Mapping[str, Any]) -> str:
+    return hashlib.sha256(_canonical(linked)).hexdigest()
+
+
+def _canonical(said: Mapping[str, Any]) -> bytes:
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    written = 0
-    while written < len(content):
-        written += os.write(descriptor, content[written:])
+    """Add all of the content and make it durable, or leave the file as it was."""
+    before = os.fstat(descriptor).st_size
+    try:
+        while content:
+            content = content[os.write(descriptor, content) :]
+        os.fsync(descriptor)
+    except OSError:
+        os.ftruncate(descriptor, before)
+        raise

@@ -1,29 +1,20 @@
-"""What people decided about pairs of markets: an append-only file of rulings, each line hashed with the one before.
+"""What people decided about pairs of markets: rulings, in an append-only file whose lines are chained by hashes."""
 
-A line is JSON with its own sha256 and that of the line before, so that an edited, removed or torn line is found.
-"""
-
-import fcntl
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import orjson
-
-from tickline.errors import MarketError
-from tickline.lake.storage import fsync_path
+from tickline.errors import LakeError, MarketError
+from tickline.lake.chained import Line, append_line, load_lines
 from tickline.markets.model import MarketKey, Relation
 
 TRADABLE_RELATIONS = (Relation.EQUIVALENT, Relation.COMPLEMENT, Relation.SUBSET)
 """Relations from which something follows, so that they can be approved."""
 
-_FIRST = "0" * 64
 _MOST_TEXT = 2_000
 
 
@@ -101,13 +92,10 @@ def load(path: Path) -> Decisions:
     Raises MarketError naming the line that is torn, edited, out of its place or no ruling.
     """
     try:
-        with path.open("rb") as stream:
-            fcntl.flock(stream, fcntl.LOCK_SH)
-            return _parsed(path, stream.read())
-    except FileNotFoundError:
-        return Decisions((), ())
-    except OSError as error:
-        raise MarketError(f"{path}: cannot be read: {error.strerror}") from error
+        lines = load_lines(path)
+    except LakeError as error:
+        raise MarketError(str(error)) from error
+    return _decided(path, lines)
 
 
 def append(path: Path, ruling: Ruling) -> str:
@@ -115,52 +103,38 @@ def append(path: Path, ruling: Ruling) -> str:
 
     Raises MarketError as `load` does, where the ruling is older than the last one, or the file cannot be written.
     """
+
+    def fits(lines: Sequence[Line]) -> None:
+        before = _decided(path, lines).rulings
+        if before and ruling.at < before[-1].at:
+            raise MarketError(
+                f"{path}: the last decision is of {before[-1].at.isoformat()}, after this one "
+                f"({ruling.at.isoformat()}); set the clock right and decide again"
+            )
+
     try:
-        is_new = not path.exists()
-        with _alone(path) as descriptor:
-            said = _parsed(path, _read(descriptor))
-            if said.rulings and ruling.at < said.rulings[-1].at:
-                raise MarketError(
-                    f"{path}: the last decision is of {said.rulings[-1].at.isoformat()}, after this one "
-                    f"({ruling.at.isoformat()}); set the clock right and decide again"
-                )
-            line, sha256 = _line(ruling, previous=_sha256_of(said.lines[-1]) if said.lines else _FIRST)
-            _write(descriptor, line + b"\n")
-            if is_new:
-                fsync_path(path.parent)
-            return sha256
-    except OSError as error:
-        raise MarketError(f"{path}: cannot be written: {error.strerror}; the decision was not recorded") from error
+        return append_line(path, _said(ruling), fits)
+    except LakeError as error:
+        raise MarketError(str(error)) from error
 
 
-@contextmanager
-def _alone(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _decided(path: Path, lines: Sequence[Line]) -> Decisions:
+    rulings: list[Ruling] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            ruling = _ruling(line.said)
+            if rulings and ruling.at < rulings[-1].at:
+                raise ValueError(f"it is of {ruling.at.isoformat()}, before the line above")
+        except (ValueError, KeyError, TypeError, MarketError) as error:
+            raise MarketError(
+                f"{path}:{number}: not the decision that was made ({error}); restore the file from version control"
+            ) from error
+        rulings.append(ruling)
+    return Decisions(tuple(rulings), tuple(line.text for line in lines))
 
 
-def _read(descriptor: int) -> bytes:
-    return os.pread(descriptor, os.fstat(descriptor).st_size, 0)
-
-
-def _write(descriptor: int, content: bytes) -> None:
-    """Add all of the content and make it durable, or leave the file as it was."""
-    before = os.fstat(descriptor).st_size
-    try:
-        while content:
-            content = content[os.write(descriptor, content) :]
-        os.fsync(descriptor)
-    except OSError:
-        os.ftruncate(descriptor, before)
-        raise
-
-
-def _line(ruling: Ruling, *, previous: str) -> tuple[bytes, str]:
-    said = {
+def _said(ruling: Ruling) -> dict[str, Any]:
+    return {
         "pair_id": ruling.pair_id,
         "left": {"venue": ruling.left.venue, "market_id": ruling.left.market_id},
         "right": {"venue": ruling.right.venue, "market_id": ruling.right.market_id},
@@ -172,55 +146,17 @@ def _line(ruling: Ruling, *, previous: str) -> tuple[bytes, str]:
         "at": ruling.at.isoformat(),
         "left_terms": ruling.left_terms,
         "right_terms": ruling.right_terms,
-        "previous": previous,
     }
-    sha256 = hashlib.sha256(_canonical(said)).hexdigest()
-    return _canonical(said | {"sha256": sha256}), sha256
 
 
-def _canonical(said: Mapping[str, Any]) -> bytes:
-    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
-
-
-def _sha256_of(line: bytes) -> str:
-    return str(orjson.loads(line)["sha256"])
-
-
-def _parsed(path: Path, content: bytes) -> Decisions:
-    lines = content.split(b"\n")
-    if torn := lines.pop():
-        raise MarketError(
-            f"{path}:{len(lines) + 1}: the line was torn while it was written, so it decides nothing; "
-            f"cut its {len(torn)} bytes and decide again"
-        )
-    rulings: list[Ruling] = []
-    previous = _FIRST
-    for number, line in enumerate(lines, start=1):
-        try:
-            ruling, previous = _ruling(line, previous)
-            if rulings and ruling.at < rulings[-1].at:
-                raise ValueError(f"it is of {ruling.at.isoformat()}, before the line above")
-        except (ValueError, KeyError, TypeError, MarketError) as error:
-            raise MarketError(
-                f"{path}:{number}: not the decision that was made ({error}); restore the file from version control"
-            ) from error
-        rulings.append(ruling)
-    return Decisions(tuple(rulings), tuple(lines))
-
-
-def _ruling(line: bytes, previous: str) -> tuple[Ruling, str]:
-    """The ruling in a line, and the line's sha256. Raises ValueError, KeyError or TypeError where it is not whole."""
-    said = orjson.loads(line)
-    sha256 = said.pop("sha256")
-    if _canonical(said | {"sha256": sha256}) != line or hashlib.sha256(_canonical(said)).hexdigest() != sha256:
-        raise ValueError("its text does not hash to its sha256")
-    if said.pop("previous") != previous:
-        raise ValueError("the line before it is another one than when it was written")
-    said |= {
+def _ruling(said: Mapping[str, Any]) -> Ruling:
+    """The ruling in a line. Raises ValueError, KeyError or TypeError where it is none."""
+    told = {
+        **said,
         "left": MarketKey(**said["left"]),
         "right": MarketKey(**said["right"]),
         "verdict": RulingVerdict(said["verdict"]),
         "relation": Relation(said["relation"]),
         "at": datetime.fromisoformat(said["at"]),
     }
-    return Ruling(**said), sha256
+    return Ruling(**told)

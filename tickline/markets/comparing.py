@@ -25,7 +25,7 @@ Floats = npt.NDArray[np.float64]
 
 EXTENTS = tuple(Extent)
 _CODES = {extent: code for code, extent in enumerate(EXTENTS)}
-_NEAR = 0.3  # pairs with a smaller share of words in common are not looked at more closely
+_NEAR = 0.4  # pairs with a smaller share of words in common are not looked at more closely
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ _SCALES = {
 _UNITS = {
     **dict.fromkeys(("%", "percent", "pct", "percentage points", "percentage point"), "%"),
     **dict.fromkeys(("bps", "bp", "basis points", "basis point"), "bps"),
-    **dict.fromkeys(("°", "°f", "°c", "degrees"), "°"),
+    **dict.fromkeys(("°", "degrees"), "°"),
+    **{"°f": "°f", "°c": "°c"},
     **dict.fromkeys(("min", "mins", "minutes", "minute"), "min"),
     **dict.fromkeys(("hours", "hour", "hrs"), "h"),
     **dict.fromkeys(("days", "day"), "d"),
@@ -191,7 +192,7 @@ def _ends(one: Interval) -> tuple[float, float, bool, bool]:
 
 
 def _same_unit(one: str, other: str) -> bool:
-    return one == other or not one or not other
+    return one == other or not one or not other or ({one, other} in ({"°", "°f"}, {"°", "°c"}))
 
 
 def _are_opposite(upper: Interval, lower: Interval) -> bool:

@@ -129,6 +129,8 @@ def _may_be_on(span: dates.Span, other: Timing) -> bool:
 
 def _wording(left: Question, right: Question) -> Wording:
     of_left, of_right = left.by_stem, right.by_stem
+    if of_left.keys() == of_right.keys() and any(word.weight == 1 for word in of_left.values()):
+        return Wording(1.0, is_same=True)
     only_left = [word for stem, word in of_left.items() if stem not in of_right]
     only_right = [word for stem, word in of_right.items() if stem not in of_left]
     only_left, only_right = _without_aliases(only_left, only_right, of_left.keys() & of_right.keys())

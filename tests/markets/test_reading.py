@@ -191,3 +191,30 @@ def test_comparing_does_not_depend_on_which_side_is_left(left: str, right: str) 
 @given(_TITLES)
 def test_a_question_is_itself(title: str) -> None:
     assert compared(title, title).conflicts == ()
+
+
+_SCRAPS = (
+    "by June 31",
+    "Feb 30, 2026",
+    "12/45/2026",
+    "$",
+    "1,2,3",
+    "0 - 0",
+    "Q9",
+    "25:99 PM ET",
+    "2026-13-40",
+    "İ",
+    "½",
+    "vs",
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(st.one_of(st.sampled_from(_SCRAPS), st.text(max_size=8)), max_size=6).map(" ".join))
+def test_any_text_can_be_read_and_is_then_like_itself(title: str) -> None:
+    asked = question(title, decided=date(2026, 5, 16))
+
+    again = compare(asked, asked)
+
+    assert again.numbers is Extent.SAME
+    assert not {"number", "operator", "date", "metric", "polarity"} & set(again.conflicts)

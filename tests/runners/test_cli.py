@@ -13,7 +13,11 @@ from tickline.workspace import Workspace
 
 Tickline = Callable[..., Any]
 DAY = "2026-03-08"
-COMMANDS = sorted(get_command(app).commands.keys() - {"quarantine"} | {"quarantine show"})  # type: ignore[attr-defined]
+COMMANDS = sorted(
+    f"{name} {below}".strip()
+    for name, command in get_command(app).commands.items()  # type: ignore[attr-defined]
+    for below in getattr(command, "commands", [""])
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -24,13 +24,18 @@ def as_json(answer: Any) -> None:
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Print a table; cells are text of the data, never markup."""
+    """Print a table; cells are text of the data, never markup or control characters."""
     shown = Table(title=title, title_justify="left", header_style="bold")
     for column in columns:
         shown.add_column(column)
     for row in rows:
-        shown.add_row(*(escape(str(cell)) for cell in row))
+        shown.add_row(*(escape(plain(cell)) for cell in row))
     people.print(shown)
+
+
+def plain(text: object) -> str:
+    """Text of the data without what could move a terminal's cursor or turn its writing round."""
+    return "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in str(text))
 
 
 def finish(*, ok: bool) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from runners.commands.answer import AsJson, as_json, finish, people, table
+from runners.commands.answer import AsJson, as_json, finish, people, plain, table
 from runners.commands.asked import Day
 from tickline.errors import ConfigError, MarketError
 from tickline.lake.keys import PartitionKey
@@ -81,8 +81,8 @@ def candidates(
             row["pair_id"][:12],
             row["relation"],
             _number(row["score"]),
-            plain(row["left_market"]),
-            plain(row["right_market"]),
+            row["left_market"],
+            row["right_market"],
             ", ".join(row["conflicts"]),
         )
         for row in shown.to_dicts()
@@ -180,11 +180,6 @@ def drift(
     rows = [[_cut(value) for value in row] for row in found.head(limit).select(columns).iter_rows()]
     table(f"{made.spec.name}, {made.day}: {found.height} findings", columns, rows)
     finish(ok=not blocks)
-
-
-def plain(text: object) -> str:
-    """A venue's text without what could move a terminal's cursor or turn its writing round."""
-    return "".join(one if one.isprintable() else " " if one.isspace() else "\ufffd" for one in str(text))
 
 
 def _made(here: Workspace, name: str | None, day: str | None) -> Made:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 from runners.cli import app
 from runners.sandbox_exchange.server import Sandbox
 from runners.sandbox_exchange.universe import demo
-from tickline.pipeline.graph import find
+from tickline.pipeline.graph import find, stages
 from tickline.pipeline.stage import materialise
 from tickline.workspace import workspace
 
@@ -94,3 +95,45 @@ def test_what_was_polled_arrives_in_the_lake_whole_however_often_it_is_polled(ho
 def test_a_venue_that_is_not_polled_says_what_is_missing(home: Path) -> None:
     result = CliRunner().invoke(app, ["poll", "nowhere"])
     assert "no venue 'nowhere'; there are binance" in str(result.exception)
+
+
+@pytest.fixture
+def listing(exchange: str, home: Path, tmp_path: Path) -> Path:
+    """The same configuration with a prediction venue beside, whose listings are polled."""
+    today = datetime.now(UTC).date()
+    venue = {
+        "name": "kalshi",
+        "kind": "prediction",
+        "calendar": "always",
+        "start": str(today),
+        "markets": {"kind": "capture", "path": "${TICKLINE_HOME}/captures/kalshi"},
+        "poll": {
+            "exchange": "kalshi",
+            "prediction": True,
+            "base_url": exchange,
+            "symbols": [],
+            "listing": {"series_ticker": "KXRAIN"},
+        },
+    }
+    (tmp_path / "config" / "venues" / "kalshi.yaml").write_text(yaml.safe_dump(venue))
+    return home
+
+
+def test_listings_that_were_polled_are_clean_markets_once_their_day_is_over(listing: Path) -> None:
+    synced = CliRunner().invoke(app, ["markets", "sync", "--venue", "kalshi", "--json"])
+    assert synced.exit_code == 0, synced.output
+    assert len(json.loads(synced.output.splitlines()[-1])["polled"]["kalshi"]) > 0
+    here, tomorrow = workspace(), datetime.now(UTC).date() + timedelta(days=1)
+    graph = stages(here.universe, today=tomorrow)
+    for dataset in ("raw_markets", "clean_markets"):
+        stage = find(graph, "kalshi", dataset)
+        made = {one.key.dataset: one for one in materialise(here.lake, stage, stage.periods[-1], run="test")}
+    markets = here.lake.scan([made["clean_markets"]]).collect()
+    quotes = here.lake.scan([made["market_quotes"]]).collect()
+    served = UNIVERSE.markets.filter(pl.col("event_id").str.starts_with("KXRAIN"))
+    assert set(markets["market_id"]) == set(served["instrument"])
+    assert markets["rules"].str.len_chars().min() > 0
+    both = quotes.join(served, left_on="market_id", right_on="instrument")
+    assert both.height == served.height
+    assert both.select(((pl.col("yes_bid") - pl.col("bid")).abs() < 1e-9).all()).item()
+    assert both.select(((pl.col("no_ask") - 1 + pl.col("bid")).abs() < 1e-9).all()).item()

@@ -42,7 +42,7 @@ class World:
     blocks: int
 
     def quotes(self, cycles: int) -> Iterator[tuple[int, pl.DataFrame]]:
-        """The moment (ns, UTC) and quotes of each cycle, a second apart; the same ones each time."""
+        """The moment (ns, UTC) and quotes of each cycle, a second apart and in no order; the same ones each time."""
         random = np.random.default_rng(SEED)
         raw = random.gamma(2.0, size=(self.blocks, BLOCK))
         for cycle in range(cycles):
@@ -83,7 +83,7 @@ def _quoted(markets: pl.DataFrame, yes: Floats, random: np.random.Generator, *, 
         np.round(np.clip(fair + _SPREAD - _cheap(random, yes.size), 0.01, 0.99), 3) for fair in (yes, 1 - yes)
     )
     sizes = np.round(random.lognormal(5, 1, (4, yes.size)), 2)
-    return markets.select("venue", "market_id").with_columns(
+    told = markets.select("venue", "market_id").with_columns(
         ts=pl.lit(ts_ns).cast(NS),
         status=pl.lit("open"),
         yes_bid=np.round(yes_ask - 2 * _SPREAD, 3),
@@ -99,6 +99,8 @@ def _quoted(markets: pl.DataFrame, yes: Floats, random: np.random.Generator, *, 
         input_period=pl.lit(START.date().isoformat()),
         input_row=pl.int_range(pl.len(), dtype=pl.UInt32) + cycle * yes.size,
     )
+    shuffled: pl.DataFrame = told[random.permutation(told.height)]
+    return shuffled
 
 
 def _cheap(random: np.random.Generator, size: int) -> Floats:

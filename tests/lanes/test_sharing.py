@@ -5,11 +5,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from tickline.errors import LaneError
 from tickline.lanes import cross, intra
-from tickline.lanes.book import Book
+from tickline.lanes.book import NEVER, Book
 from tickline.lanes.messages import found_from
 from tickline.lanes.model import Lane
 from tickline.lanes.pricing import PricingSettings, price
@@ -78,9 +77,10 @@ def test_a_book_is_read_as_it_was_written(known, quotes):
     read = book_from(book_arrays(book), NOW_NS)
     for name in ("bid", "ask", "bid_size", "ask_size", "ts_quote", "is_open", "fee", "fee_unit"):
         np.testing.assert_array_equal(getattr(read, name), getattr(book, name))
-    quoted = book.origins["input"].is_not_null()
-    assert_frame_equal(read.origins.filter(quoted), book.origins.filter(quoted))
-    assert read.origins["input"].to_list() == book.origins["input"].to_list()
+    origins = [book.origin(market) for market in range(book.size)]
+    assert [read.origin(market) for market in range(read.size)] == origins
+    assert {one.venue for one in origins if one is not None} == {"kalshi", "polymarket"}
+    assert [one is not None for one in origins] == (book.ts_quote != NEVER).tolist()
 
 
 def test_books_of_the_same_markets_are_laid_out_alike(known, quotes):

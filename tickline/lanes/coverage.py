@@ -6,10 +6,10 @@ why: an opportunity it reports may be real, but one it does not report may be th
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from tickline.lanes.gates import Readiness
 from tickline.lanes.model import Lane
@@ -56,12 +56,6 @@ def coverage(structure: Structure, ts_quote: Indices, now_ns: int, settings: Sch
     return _covered(structure, _missing(structure, ts_quote, now_ns, settings))
 
 
-def lanes_of(structure: Structure) -> Indices:
-    """The lane of each basket, as its row in `Lane`."""
-    rows = {lane.value: nth for nth, lane in enumerate(Lane)}
-    return structure.baskets["lane"].replace_strict(rows, return_dtype=pl.Int64).to_numpy()
-
-
 def watched(lanes: Iterable[Lane]) -> tuple[LaneWatch, ...]:
     """The state before the first look: nothing is ready."""
     return tuple(LaneWatch(lane) for lane in lanes)
@@ -92,25 +86,31 @@ def repairs(structure: Structure, ts_quote: Indices, now_ns: int, settings: Sche
     missing = _missing(structure, ts_quote, now_ns, settings)
     measured = _covered(structure, missing)
     needed = np.zeros((structure.markets.height, len(Lane)), dtype=np.bool_)
-    age, of_leg = _ages(ts_quote, now_ns)[structure.market], _baskets_of_legs(structure)
-    lane_of_leg = lanes_of(structure)[of_leg]
+    age, lane_of_leg = _ages(ts_quote, now_ns)[structure.market], structure.lane[structure.basket]
     for nth, lane in enumerate(Lane):
         wanted = settings.coverage_of(lane)
         if measured[lane].share >= wanted.ready:
             continue
         legs = np.flatnonzero((lane_of_leg == nth) & (age > wanted.fresh_s))
-        worth = np.bincount(structure.market[legs], 1 / missing[of_leg[legs]], minlength=structure.markets.height)
-        best = np.argsort(-worth, kind="stable")[: wanted.repairs]
-        needed[best[worth[best] > 0], nth] = True
+        worth = np.bincount(
+            structure.market[legs], 1 / missing[structure.basket[legs]], minlength=structure.markets.height
+        )
+        needed[_most(worth, wanted.repairs), nth] = True
     return needed
 
 
+def _most(worth: npt.NDArray[Any], count: int) -> Indices:
+    """Where so many of the greatest values above zero are, of equal ones the first."""
+    least = np.partition(worth, -count)[-count] if 0 < count < worth.size else 0.0
+    above, equal = np.flatnonzero(worth > least), np.flatnonzero((worth == least) & (worth > 0))
+    return np.concatenate([above, equal[: count - above.size]])[:count]
+
+
 def _covered(structure: Structure, missing: Indices) -> dict[Lane, Covered]:
-    lanes, pairs = lanes_of(structure), structure.baskets["pair_id"]
     found = {}
     for nth, lane in enumerate(Lane):
-        rows = np.flatnonzero(lanes == nth)
-        found[lane] = _counted(missing[rows] == 0, pairs[rows].to_list() if lane is Lane.CROSS else None)
+        rows = np.flatnonzero(structure.lane == nth)
+        found[lane] = _counted(missing[rows] == 0, structure.pair[rows] if lane is Lane.CROSS else None)
     return found
 
 
@@ -118,13 +118,9 @@ def _missing(structure: Structure, ts_quote: Indices, now_ns: int, settings: Sch
     """How many legs of each basket have no fresh quote."""
     if structure.size == 0:
         return np.zeros(0, dtype=np.int64)
-    fresh_s = np.array([settings.coverage_of(lane).fresh_s for lane in Lane])[lanes_of(structure)]
-    is_old = _ages(ts_quote, now_ns)[structure.market] > fresh_s[_baskets_of_legs(structure)]
+    fresh_s = np.array([settings.coverage_of(lane).fresh_s for lane in Lane])[structure.lane]
+    is_old = _ages(ts_quote, now_ns)[structure.market] > fresh_s[structure.basket]
     return np.add.reduceat(is_old.astype(np.int64), structure.starts[:-1])
-
-
-def _baskets_of_legs(structure: Structure) -> Indices:
-    return np.repeat(np.arange(structure.size), np.diff(structure.starts))
 
 
 def _ages(ts_quote: Indices, now_ns: int) -> npt.NDArray[np.float64]:
@@ -133,11 +129,11 @@ def _ages(ts_quote: Indices, now_ns: int) -> npt.NDArray[np.float64]:
     return np.where(ts_quote > now_ns, np.inf, age)
 
 
-def _counted(is_covered: npt.NDArray[np.bool_], pairs: list[str] | None) -> Covered:
+def _counted(is_covered: npt.NDArray[np.bool_], pairs: Indices | None) -> Covered:
     if pairs is None:
         return Covered(is_covered.size, int(is_covered.sum()))
-    uncovered = {pair for pair, covered in zip(pairs, is_covered.tolist(), strict=True) if not covered}
-    return Covered(len(set(pairs)), len(set(pairs) - uncovered))
+    rules = np.unique(pairs).size
+    return Covered(rules, rules - np.unique(pairs[~is_covered]).size)
 
 
 def _look(

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tickline.lanes.coverage import lanes_of
 from tickline.lanes.model import Lane
 from tickline.lanes.scheduler_spec import Polling
 from tickline.lanes.structure import KEY, Indices, Structure
@@ -71,7 +70,7 @@ def watched_of(structure: Structure, tiers: pl.Series, repair: Bools) -> Watched
     """
     venues = structure.markets["venue"].unique().sort()
     wanted = np.zeros((structure.markets.height, len(Lane)), dtype=np.bool_)
-    wanted[structure.market, np.repeat(lanes_of(structure), np.diff(structure.starts))] = True
+    wanted[structure.market, structure.lane[structure.basket]] = True
     rows = {tier.value: nth for nth, tier in enumerate(Tier)}
     return Watched(
         venues=tuple(venues),

@@ -8,7 +8,6 @@ intra edge is such a book, torn or stale, and nothing that can be bought.
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import IntEnum
@@ -22,11 +21,11 @@ from pydantic import Field
 
 from tickline.errors import LaneError
 from tickline.lake.lane_schemas import LANE_DIAGNOSTICS
-from tickline.lanes.baskets import LEAVES_OUT, id_of
+from tickline.lanes.baskets import id_of
 from tickline.lanes.book import NEVER, Book
-from tickline.lanes.model import Basket, Leg, Opportunity, Origin, PricedLeg, Style
+from tickline.lanes.model import Basket, Leg, Opportunity, PricedLeg, Style
 from tickline.lanes.structure import NO, YES, Floats, Indices, Structure
-from tickline.markets.fees import Fees, Rounding, fees_of, trade_fee
+from tickline.markets.fees import Fees, trade_fee
 from tickline.markets.model import Side
 from tickline.reference.models import Declared, Share
 
@@ -74,13 +73,47 @@ REASONS = {
 class Priced:
     """What pricing every basket once came to.
 
-    `opportunities` are in the order of their ids. `refusals` is LANE_DIAGNOSTICS of stage quote. `counts` has a row a
-    lane: lane, baskets, refused, below (the edge is less than asked for) and opportunities; they add up.
+    `opportunities` are in the order of their ids, `hits` are the rows of their baskets. `objections` says of each
+    basket what is worst with its legs, as a number of `Objection`.
     """
 
     opportunities: tuple[Opportunity, ...]
-    refusals: pl.DataFrame
-    counts: pl.DataFrame
+    structure: Structure
+    objections: npt.NDArray[np.int8]
+    hits: Indices
+
+    @property
+    def refused(self) -> Indices:
+        """How many baskets were refused, by what is told of and objection, see `refusals_of`."""
+        kinds = len(Objection)
+        size = self.structure.subjects.height * kinds
+        return np.bincount(self.structure.subject * kinds + self.objections, minlength=size)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many baskets were refused, by reason, of all that is told of."""
+        counted = np.bincount(self.objections, minlength=len(Objection)).tolist()
+        return {reason: counted[objection] for objection, reason in REASONS.items() if counted[objection]}
+
+    @property
+    def refusals(self) -> pl.DataFrame:
+        """Why baskets were refused: LANE_DIAGNOSTICS of stage quote."""
+        return refusals_of(self.structure, self.refused)
+
+    @property
+    def counts(self) -> pl.DataFrame:
+        """A row a lane: lane, baskets, refused, below (the edge is less than asked for) and opportunities; they add
+        up."""
+        is_hit = np.zeros(self.structure.size, dtype=np.bool_)
+        is_hit[self.hits] = True
+        outcome = self.structure.baskets.select("lane").with_columns(
+            refused=pl.Series(self.objections != Objection.NONE), opportunities=pl.Series(is_hit)
+        )
+        summed = outcome.group_by("lane").agg(
+            pl.len().cast(pl.Int64).alias("baskets"), pl.col("refused", "opportunities").sum().cast(pl.Int64)
+        )
+        below = pl.col("baskets") - pl.col("refused") - pl.col("opportunities")
+        return summed.select("lane", "baskets", "refused", below.alias("below"), "opportunities").sort("lane")
 
 
 def price(structure: Structure, book: Book, settings: PricingSettings) -> Priced:
@@ -95,18 +128,25 @@ def price(structure: Structure, book: Book, settings: PricingSettings) -> Priced
     worst = _worst(legs, structure)
     edges = structure.floor - _by_basket(np.add, np.where(legs.is_out, 1.0, legs.least_cost), structure)
     near = np.flatnonzero((worst == Objection.NONE) & (edges > settings.min_edge - _SLACK))
-    terms = _terms(structure, book, near)
-    found = [
-        _exactly(basket, slice(*structure.starts[row : row + 2]), legs, structure, book=book, terms=terms)
-        for basket, row in zip(structure.baskets_at(near), near.tolist(), strict=True)
-    ]
-    is_hit = np.array([one.edge >= exact(settings.min_edge) for one in found], dtype=np.bool_)
-    hits = [_named(one, settings) for one, is_one in zip(found, is_hit, strict=True) if is_one]
-    return Priced(
-        tuple(sorted(hits, key=lambda one: one.opportunity_id)),
-        _refusals(structure, worst),
-        _counts(structure, worst, near[is_hit]),
-    )
+    found = {row: _exactly(row, legs, structure, book=book, settings=settings) for row in near.tolist()}
+    hits = {row: one for row, one in found.items() if one is not None}
+    opportunities = tuple(sorted(hits.values(), key=lambda one: one.opportunity_id))
+    return Priced(opportunities, structure, worst, np.array(list(hits), dtype=np.int64))
+
+
+def refusals_of(structure: Structure, refused: Indices) -> pl.DataFrame:
+    """LANE_DIAGNOSTICS of stage quote, of counts as `Priced.refused` gives them, or the sum of those of many looks."""
+    kinds = len(Objection)
+    cells = np.flatnonzero(refused)
+    cells = cells[cells % kinds != Objection.NONE]
+    told: pl.DataFrame = structure.subjects[cells // kinds]
+    return told.select(
+        "lane",
+        "subject",
+        pl.lit("quote").alias("stage"),
+        pl.Series("reason", [REASONS[Objection(one)] for one in cells % kinds], dtype=pl.String),
+        pl.Series("count", refused[cells], dtype=pl.Int64),
+    ).sort(LANE_DIAGNOSTICS.sort)
 
 
 def opportunity_id(basket: Basket, style: Style, bucket_ns: int) -> str:
@@ -121,35 +161,37 @@ def exact(quoted: float) -> Decimal:
     return Decimal(repr(round(float(quoted), _PLACES)))
 
 
+_NOTHING = Decimal(0)
 _SLACK = 1e-9
 _PLACES = 9  # no venue's ticks are finer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Legs:
-    """Every leg at its quote: what is wrong with it, what a contract costs at least, whether its basket holds without
-    it, and whether it is left out, because it cannot be bought or costs the 1 that it adds."""
+    """Every leg at its quote: what is wrong with it, what a contract costs at least, and whether it is left out,
+    because it cannot be bought or costs the 1 that it adds."""
 
     objection: npt.NDArray[np.int8]
     least_cost: Floats
-    is_optional: npt.NDArray[np.bool_]
     is_out: npt.NDArray[np.bool_]
 
 
 def _legs(structure: Structure, book: Book, settings: PricingSettings) -> _Legs:
-    objection = _objections(book, settings)[structure.market, structure.side]
-    least_cost = _least_costs(book)[structure.market, structure.side]
-    leaves_out = structure.baskets["kind"].is_in(LEAVES_OUT).to_numpy()
-    is_optional = np.repeat(leaves_out, np.diff(structure.starts)) & (structure.side == NO)
-    is_out = is_optional & ((objection != Objection.NONE) | (least_cost >= 1))
-    return _Legs(objection, least_cost, is_optional, is_out)
+    sided = structure.market * 2 + structure.side  # one index takes from (markets, 2) faster than two
+    objection = _objections(book, settings).ravel()[sided]
+    least_cost = _least_costs(book).ravel()[sided]
+    is_out = structure.is_optional & ((objection != Objection.NONE) | (least_cost >= 1))
+    return _Legs(objection, least_cost, is_out)
 
 
 def _worst(legs: _Legs, structure: Structure) -> npt.NDArray[np.int8]:
     """What is worst with the legs of each basket; with all of them where fewer than two are left."""
+    of_all = _by_basket(np.maximum, legs.objection, structure)
+    if not legs.is_out.any():
+        return of_all
     left = _by_basket(np.add, (~legs.is_out).astype(np.int64), structure)
     of_left = _by_basket(np.maximum, np.where(legs.is_out, np.int8(Objection.NONE), legs.objection), structure)
-    return np.where(left < 2, _by_basket(np.maximum, legs.objection, structure), of_left)
+    return np.where(left < 2, of_all, of_left)
 
 
 def _by_basket(ufunc: np.ufunc, by_leg: npt.NDArray[Any], structure: Structure) -> npt.NDArray[Any]:
@@ -161,21 +203,20 @@ def _objections(book: Book, settings: PricingSettings) -> npt.NDArray[np.int8]:
     """What is wrong with each market's quote, by side: (markets, 2)."""
     with np.errstate(invalid="ignore"):
         is_offered = (book.ask > 0) & (book.ask <= 1)
-        is_crossed = (book.bid > book.ask + _SLACK).any(axis=1)
+        is_above = book.bid > book.ask + _SLACK
         has_none = book.ask_size <= 0
     never = book.ts_quote == NEVER
     is_stale = np.where(never, 0, book.ts_ns - np.where(never, 0, book.ts_quote)) > settings.max_quote_age_s * 10**9
-    found = np.zeros(book.ask.shape, dtype=np.int8)
-    found[~is_offered] = Objection.NO_ASK
-    found[has_none] = Objection.NO_SIZE
+    of_side = np.maximum(~is_offered * np.int8(Objection.NO_ASK), has_none * np.int8(Objection.NO_SIZE))
+    of_market = np.zeros(book.size, dtype=np.int8)
     for is_so, objection in (
-        (is_crossed, Objection.CROSSED),
+        (is_above[:, YES] | is_above[:, NO], Objection.CROSSED),
         (is_stale, Objection.STALE),
         (~book.is_open, Objection.NOT_OPEN),
         (never, Objection.NO_QUOTE),
     ):
-        found[is_so] = objection
-    return found
+        of_market = np.maximum(of_market, is_so * np.int8(objection))
+    return np.maximum(of_side, of_market[:, None])
 
 
 def _least_costs(book: Book) -> Floats:
@@ -183,109 +224,56 @@ def _least_costs(book: Book) -> Floats:
     return book.ask + np.maximum(book.fee - book.fee_unit[:, None], 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class _Terms:
-    """What there is to know of a market beside its prices; a fee of one contract is rounded up on every venue."""
-
-    instruments: tuple[str | None, str | None]
-    fees: Fees
-    origin: Origin | None
-
-
-def _terms(structure: Structure, book: Book, rows: Indices) -> dict[int, _Terms]:
-    """The terms of every market that the baskets at these rows have a leg of."""
-    markets = np.unique(structure.market[np.concatenate([structure.market[:0], *structure.legs_at(rows)])])
-    described = zip(
-        markets.tolist(),
-        structure.markets[markets].iter_rows(named=True),
-        book.origins[markets].iter_rows(),
-        strict=True,
-    )
-    return {
-        market: _Terms(
-            (row["yes_instrument"], row["no_instrument"]),
-            replace(fees_of(row), rounding=Rounding.UP),
-            None if origin[0] is None else Origin(*origin),
-        )
-        for market, row, origin in described
-    }
-
-
 def _exactly(
-    basket: Basket, rows: slice, legs: _Legs, structure: Structure, *, book: Book, terms: Mapping[int, _Terms]
-) -> Opportunity:
-    """The basket whose legs are these rows at exact prices, without what is left out, and as yet without an id."""
-    numbers = range(rows.start, rows.stop)
-    priced = [
-        (number, _priced(leg, market, book, terms[market]))
-        for number, leg, market in zip(numbers, basket.legs, structure.market[rows].tolist(), strict=True)
-        if not legs.is_out[number]
-    ]
-    left = tuple(leg for number, leg in priced if not legs.is_optional[number] or leg.price + leg.fee < 1)
-    cost, fees = sum((leg.price for leg in left), Decimal(0)), sum((leg.fee for leg in left), Decimal(0))
+    row: int, legs: _Legs, structure: Structure, *, book: Book, settings: PricingSettings
+) -> Opportunity | None:
+    """The basket at this row at exact prices, without what is left out; None where its edge is too small then."""
+    basket, left = structure.basket_at(row), []
+    for nth, leg in enumerate(basket.legs, structure.starts[row]):
+        if legs.is_out[nth]:
+            continue
+        priced = _priced(leg, int(structure.market[nth]), structure, book)
+        if not structure.is_optional[nth] or priced.price + priced.fee < 1:
+            left.append(priced)
+    cost, fees = sum((leg.price for leg in left), _NOTHING), sum((leg.fee for leg in left), _NOTHING)
     floor = basket.floor - (len(basket.legs) - len(left))
+    edge = floor - cost - fees
+    if edge < exact(settings.min_edge):
+        return None
+    if len(left) < len(basket.legs):
+        basket = replace(basket, legs=tuple(leg.leg for leg in left), floor=floor)
+    bucket_ns = book.ts_ns - book.ts_ns % (settings.bucket_s * 10**9)
+    depth = min((leg.depth for leg in left), default=_NOTHING)
+    micro_price = exact(settings.micro_price)
     return Opportunity(
-        opportunity_id="",
-        basket=replace(basket, legs=tuple(leg.leg for leg in left), floor=floor),
+        opportunity_id=opportunity_id(basket, Style.TAKER, bucket_ns),
+        basket=basket,
         style=Style.TAKER,
         ts_ns=book.ts_ns,
-        bucket_ns=0,
-        legs=left,
+        bucket_ns=bucket_ns,
+        legs=tuple(left),
         cost=cost,
         fees=fees,
-        edge=floor - cost - fees,
-        depth=min((leg.depth for leg in left), default=Decimal(0)),
+        edge=edge,
+        depth=depth,
+        is_micro=depth < exact(settings.micro_depth) or any(leg.price < micro_price for leg in left),
     )
 
 
-def _priced(leg: Leg, market: int, book: Book, terms: _Terms) -> PricedLeg:
-    side = NO if leg.side is Side.NO else YES
+def _priced(leg: Leg, market: int, structure: Structure, book: Book) -> PricedLeg:
+    side, listing = NO if leg.side is Side.NO else YES, structure.listing_at(market)
     ask, size = exact(book.ask[market, side]), float(book.ask_size[market, side])
     return PricedLeg(
         leg=leg,
-        instrument=terms.instruments[side],
+        instrument=listing.instruments[side],
         price=ask,
-        fee=trade_fee(terms.fees, ask, Decimal(1), is_maker=False),
-        depth=Decimal(0) if math.isnan(size) else exact(size),
+        fee=_fee_of_one(listing.fees_up, ask),
+        depth=_NOTHING if math.isnan(size) else exact(size),
         ts_quote_ns=int(book.ts_quote[market]),
-        origin=terms.origin,
+        origin=book.origin(market),
     )
 
 
-def _named(found: Opportunity, settings: PricingSettings) -> Opportunity:
-    bucket_ns = found.ts_ns - found.ts_ns % (settings.bucket_s * 10**9)
-    is_cheap = any(leg.price < exact(settings.micro_price) for leg in found.legs)
-    return replace(
-        found,
-        opportunity_id=opportunity_id(found.basket, found.style, bucket_ns),
-        bucket_ns=bucket_ns,
-        is_micro=is_cheap or found.depth < exact(settings.micro_depth),
-    )
-
-
-def _refusals(structure: Structure, worst: npt.NDArray[np.int8]) -> pl.DataFrame:
-    kinds = len(Objection)
-    counted = np.bincount(structure.subject * kinds + worst, minlength=structure.subjects.height * kinds)
-    cells = np.flatnonzero(counted)
-    cells = cells[cells % kinds != Objection.NONE]
-    told: pl.DataFrame = structure.subjects[cells // kinds]
-    return told.select(
-        "lane",
-        "subject",
-        pl.lit("quote").alias("stage"),
-        pl.Series("reason", [REASONS[Objection(one)] for one in cells % kinds], dtype=pl.String),
-        pl.Series("count", counted[cells], dtype=pl.Int64),
-    ).sort(LANE_DIAGNOSTICS.sort)
-
-
-def _counts(structure: Structure, worst: npt.NDArray[np.int8], hits: Indices) -> pl.DataFrame:
-    is_hit = np.zeros(structure.size, dtype=np.bool_)
-    is_hit[hits] = True
-    outcome = structure.baskets.select("lane").with_columns(
-        refused=pl.Series(worst != Objection.NONE), opportunities=pl.Series(is_hit)
-    )
-    summed = outcome.group_by("lane").agg(
-        pl.len().cast(pl.Int64).alias("baskets"), pl.col("refused", "opportunities").sum().cast(pl.Int64)
-    )
-    below = pl.col("baskets") - pl.col("refused") - pl.col("opportunities")
-    return summed.select("lane", "baskets", "refused", below.alias("below"), "opportunities").sort("lane")
+@lru_cache(maxsize=65_536)
+def _fee_of_one(fees: Fees, price: Decimal) -> Decimal:
+    return trade_fee(fees, price, Decimal(1), is_maker=False)

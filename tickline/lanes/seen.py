@@ -12,8 +12,8 @@ from tickline.lanes.expected import EntryOdds
 from tickline.lanes.gates import Checked, Context, Listed, Paired, Readiness
 from tickline.lanes.model import Leg, Opportunity
 from tickline.lanes.spec import LaneSpec
-from tickline.lanes.structure import KEY, NO, YES, Structure
-from tickline.markets.fees import Fees, fees_of
+from tickline.lanes.structure import NO, YES, Structure
+from tickline.markets.fees import Fees
 from tickline.markets.model import MarketKey, Severity, Side, Status
 from tickline.sizing.impact import ImpactCurve
 from tickline.sizing.robust import Looks, Robustness
@@ -83,15 +83,15 @@ class Seen:
     def fees(self, opportunity: Opportunity, structure: Structure) -> dict[MarketKey, Fees]:
         """The fee schedules of an opportunity's markets."""
         markets = {one.leg.market for one in opportunity.legs}
-        return {key: fees_of(structure.markets.row(_row(structure, key), named=True)) for key in sorted(markets)}
+        return {key: structure.listing_at(structure.row_of(key)).fees for key in sorted(markets)}
 
     def _listed(self, key: MarketKey, structure: Structure) -> Listed:
-        row = _row(structure, key)
-        close = structure.markets["ts_close"].dt.epoch("ns")[row]
-        return Listed(Status.OPEN if self._books[-1].is_open[row] else Status.CLOSED, close)
+        row = structure.row_of(key)
+        is_open = self._books[-1].is_open[row]
+        return Listed(Status.OPEN if is_open else Status.CLOSED, structure.listing_at(row).ts_close_ns)
 
     def _looks(self, leg: Leg, structure: Structure, settings: Robustness) -> Looks:
-        row, side = _row(structure, leg.market), YES if leg.side is Side.YES else NO
+        row, side = structure.row_of(leg.market), YES if leg.side is Side.YES else NO
         since = self._books[-1].ts_ns - settings.within_s * 1_000_000_000
         books = [book for book in self._books[-settings.most :] if book.ts_ns >= since and book.is_open[row]]
         offered = [book for book in books if not math.isnan(book.ask[row, side])]
@@ -100,8 +100,3 @@ class Seen:
             tuple(float(book.ask[row, side]) for book in offered),
             tuple(size for size in sizes if not math.isnan(size)),
         )
-
-
-def _row(structure: Structure, key: MarketKey) -> int:
-    found = structure.markets.select((pl.col(KEY[0]) == key.venue) & (pl.col(KEY[1]) == key.market_id)).to_series()
-    return int(found.arg_max() or 0)

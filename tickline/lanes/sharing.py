@@ -21,8 +21,7 @@ from tickline.lanes.structure import compiled
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_OF_BOOK = ("bid", "ask", "bid_size", "ask_size", "ts_quote", "is_open", "fee", "fee_unit")
-_PARTITION = ("input", "input_venue", "input_period")
+_OF_BOOK = ("bid", "ask", "bid_size", "ask_size", "ts_quote", "is_open", "fee", "fee_unit", "partition", "input_row")
 _PARTITIONS_BYTES = 1 << 14
 
 
@@ -40,31 +39,18 @@ def book_arrays(book: Book) -> dict[str, npt.NDArray[Any]]:
 
     Raises LaneError where quotes are from more partitions than there is room to name.
     """
-    arrays: dict[str, npt.NDArray[Any]] = {name: getattr(book, name) for name in _OF_BOOK}
-    origins = book.origins.with_columns(pl.col(_PARTITION).cast(pl.String))
-    partitions = origins.select(_PARTITION).unique(maintain_order=True).with_row_index("partition")
-    of = origins.select(_PARTITION).join(partitions, on=_PARTITION, how="left", nulls_equal=True, maintain_order="left")
-    named = orjson.dumps(partitions.select(_PARTITION).rows())
+    named = orjson.dumps(book.partitions)
     if len(named) > _PARTITIONS_BYTES:
-        raise LaneError(f"quotes are from {partitions.height} partitions, too many to share in one cycle")
-    return arrays | {
-        "partition": of["partition"].to_numpy(),
-        "input_row": origins["input_row"].cast(pl.UInt32).fill_null(0).to_numpy(),
-        "partitions": _bytes_array(named.ljust(_PARTITIONS_BYTES)),
+        raise LaneError(f"quotes are from {len(book.partitions)} partitions, too many to share in one cycle")
+    return {name: getattr(book, name) for name in _OF_BOOK} | {
+        "partitions": _bytes_array(named.ljust(_PARTITIONS_BYTES))
     }
 
 
 def book_from(arrays: Arrays, ts_ns: int) -> Book:
     """The book of such arrays, at the moment `ts_ns`; it reads them where they are."""
-    partitions = pl.DataFrame(
-        orjson.loads(arrays["partitions"].tobytes()), schema=dict.fromkeys(_PARTITION, pl.String()), orient="row"
-    )
-    row = pl.Series("input_row", arrays["input_row"])
-    return Book(
-        ts_ns=ts_ns,
-        origins=partitions[arrays["partition"]].with_columns(row),
-        **{name: arrays[name] for name in _OF_BOOK},
-    )
+    partitions = tuple(tuple(one) for one in orjson.loads(arrays["partitions"].tobytes()))
+    return Book(ts_ns=ts_ns, partitions=partitions, **{name: arrays[name] for name in _OF_BOOK})
 
 
 def prepare(lane: Lane, structure: Arrays) -> Callable[[Arrays, int], bytes]:
@@ -77,8 +63,7 @@ def prepare(lane: Lane, structure: Arrays) -> Callable[[Arrays, int], bytes]:
 
     def look(quotes: Arrays, ts_ns: int) -> bytes:
         priced = price(own, book_from(quotes, ts_ns), settings)
-        refused = priced.refusals.group_by("reason").agg(pl.col("count").sum()).sort("reason")
-        return found_to(Found(priced.opportunities, tuple(refused.iter_rows())))
+        return found_to(Found(priced.opportunities, tuple(sorted(priced.reasons.items()))))
 
     return look
 

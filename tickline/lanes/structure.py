@@ -1,16 +1,16 @@
 """Baskets compiled into arrays: once for as long as markets and mapping stay the same, to be priced cycle by cycle."""
 
-import itertools
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from tickline.errors import LaneError
+from tickline.lanes.baskets import LEAVES_OUT
 from tickline.lanes.model import Basket, Kind, Lane, Leg
+from tickline.markets.fees import Fees, Rounding, fees_of
 from tickline.markets.model import Basis, Label, MarketKey, Side
 
 Indices: TypeAlias = npt.NDArray[np.int64]
@@ -21,13 +21,27 @@ YES, NO = 0, 1
 """Columns of a book's arrays."""
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What trading a market takes beside its prices. `fees_up` are its fees with each rounded up, as every venue
+    rounds that of one contract."""
+
+    key: MarketKey
+    instruments: tuple[str | None, str | None]  # YES and NO
+    fees: Fees
+    fees_up: Fees
+    ts_close_ns: int | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Structure:
     """Baskets over markets, as arrays.
 
     `markets` is CLEAN_MARKETS with `venue`, one row a market, in the order the book's arrays are in; `baskets` is
-    BASKETS. Legs `starts[i]` up to `starts[i + 1]` are basket i's: `market` is a row of `markets`, `side` YES or NO.
-    `floor` is of each basket. `subject` numbers what refusals are told of, whose lane and text `subjects` has.
+    BASKETS. Legs `starts[i]` up to `starts[i + 1]` are basket i's: `market` is a row of `markets`, `side` YES or NO,
+    `basket` is i, and `is_optional` says whether the basket holds without it. `floor`, `lane` (row of `Lane`) and
+    `pair` (the same number for the same pair) are of each basket. `subject` numbers what refusals are told of, whose
+    lane and text `subjects` has.
     """
 
     markets: pl.DataFrame
@@ -35,45 +49,62 @@ class Structure:
     starts: Indices  # one more than there are baskets
     market: Indices
     side: Indices
+    basket: Indices
+    is_optional: npt.NDArray[np.bool_]
     floor: Floats
+    lane: Indices
+    pair: Indices
     subject: Indices
     subjects: pl.DataFrame
+    _baskets: dict[int, Basket] = field(default_factory=dict)  # made when they are first asked for
+    _listings: dict[int, Listing] = field(default_factory=dict)
+    _rows: dict[MarketKey, int] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
         """How many baskets there are."""
         return self.baskets.height
 
-    def legs_at(self, rows: Indices) -> list[Indices]:
-        """The legs of the baskets at these rows."""
-        return [np.arange(self.starts[row], self.starts[row + 1]) for row in rows.tolist()]
+    def basket_at(self, row: int) -> Basket:
+        """The basket at a row."""
+        if row not in self._baskets:
+            self._baskets[row] = self._basket(row)
+        return self._baskets[row]
 
-    def baskets_at(self, rows: Indices) -> Iterator[Basket]:
-        """The baskets at these rows, in their order."""
-        legs = self._legs(rows)
-        for row, values in zip(rows.tolist(), self.baskets[rows].iter_rows(named=True), strict=True):
-            count = int(self.starts[row + 1] - self.starts[row])
-            yield Basket(
-                basket_id=values["basket_id"],
-                lane=Lane(values["lane"]),
-                kind=Kind(values["kind"]),
-                legs=tuple(itertools.islice(legs, count)),
-                floor=int(values["floor"]),
-                family=values["family"],
-                event=values["event"],
-                source=Basis(values["source"]),
-                label=None if values["label"] is None else Label(values["label"]),
-                pair_id=values["pair_id"],
-                confidence=values["confidence"],
-                is_tradable=values["is_tradable"],
-                ts_settle_ns=values["ts_settle_ns"],
-            )
+    def listing_at(self, market: int) -> Listing:
+        """The market at a row."""
+        if market not in self._listings:
+            self._listings[market] = _listing(dict(zip(self.markets.columns, self.markets.row(market), strict=True)))
+        return self._listings[market]
 
-    def _legs(self, rows: Indices) -> Iterator[Leg]:
-        legs = np.concatenate([self.market[:0], *self.legs_at(rows)])
-        keys = self.markets.select(*KEY)[self.market[legs]]
-        for key, side in zip(keys.iter_rows(), self.side[legs].tolist(), strict=True):
-            yield Leg(MarketKey(*key), Side.NO if side == NO else Side.YES)
+    def row_of(self, key: MarketKey) -> int:
+        """The row of a market. Raises LaneError where there is none."""
+        if not self._rows:
+            keys = self.markets.select(*KEY).iter_rows()
+            self._rows.update({MarketKey(*key): row for row, key in enumerate(keys)})
+        if key not in self._rows:
+            raise LaneError(f"market {key} is not in the structure: compile it with the markets that are asked for")
+        return self._rows[key]
+
+    def _basket(self, row: int) -> Basket:
+        values = dict(zip(self.baskets.columns, self.baskets.row(row), strict=True))
+        legs = slice(self.starts[row], self.starts[row + 1])
+        sided = zip(self.market[legs].tolist(), self.side[legs].tolist(), strict=True)
+        return Basket(
+            basket_id=values["basket_id"],
+            lane=Lane(values["lane"]),
+            kind=Kind(values["kind"]),
+            legs=tuple(Leg(self.listing_at(market).key, Side.NO if side == NO else Side.YES) for market, side in sided),
+            floor=int(values["floor"]),
+            family=values["family"],
+            event=values["event"],
+            source=Basis(values["source"]),
+            label=None if values["label"] is None else Label(values["label"]),
+            pair_id=values["pair_id"],
+            confidence=values["confidence"],
+            is_tradable=values["is_tradable"],
+            ts_settle_ns=values["ts_settle_ns"],
+        )
 
 
 def compiled(baskets: pl.DataFrame, legs: pl.DataFrame, markets: pl.DataFrame) -> Structure:
@@ -82,7 +113,8 @@ def compiled(baskets: pl.DataFrame, legs: pl.DataFrame, markets: pl.DataFrame) -
     Raises LaneError where a market or basket is there twice, a leg is of a market or basket that is not there, or a
     basket has not the legs it says.
     """
-    markets, baskets = markets.sort(KEY), baskets.sort("basket_id").with_columns(_settling())
+    markets = markets.sort(KEY).with_columns(_in_ns("ts_close"))
+    baskets = baskets.sort("basket_id").with_columns(_in_ns("ts_settle"))
     _refuse_twice(markets, KEY)
     _refuse_twice(baskets, ("basket_id",))
     numbered = legs.join(_numbered(baskets, ["basket_id"], "basket"), on="basket_id", how="left").join(
@@ -97,20 +129,37 @@ def compiled(baskets: pl.DataFrame, legs: pl.DataFrame, markets: pl.DataFrame) -
     subject = told.join(subjects.with_row_index("number"), on=["lane", "subject"], how="left", maintain_order="left")[
         "number"
     ]
+    side, basket = _indices((numbered["side"] == Side.NO).cast(pl.Int64)), _indices(numbered["basket"])
+    lanes = {lane.value: row for row, lane in enumerate(Lane)}
     return Structure(
         markets=markets,
         baskets=baskets,
         starts=np.concatenate(([0], np.cumsum(counts))).astype(np.int64),
         market=_indices(numbered["market"]),
-        side=_indices((numbered["side"] == Side.NO).cast(pl.Int64)),
+        side=side,
+        basket=basket,
+        is_optional=baskets["kind"].is_in(LEAVES_OUT).fill_null(value=False).to_numpy()[basket] & (side == NO),
         floor=baskets["floor"].to_numpy(),
+        lane=baskets["lane"].replace_strict(lanes, return_dtype=pl.Int64).to_numpy(),
+        pair=_indices(baskets["pair_id"].fill_null("").rank("dense")),
         subject=_indices(subject),
         subjects=subjects,
     )
 
 
-def _settling() -> pl.Expr:
-    return pl.col("ts_settle").dt.epoch("ns").alias("ts_settle_ns")
+def _listing(row: dict[str, Any]) -> Listing:
+    fees = fees_of(row)
+    return Listing(
+        key=MarketKey(row["venue"], row["market_id"]),
+        instruments=(row["yes_instrument"], row["no_instrument"]),
+        fees=fees,
+        fees_up=replace(fees, rounding=Rounding.UP),
+        ts_close_ns=row["ts_close_ns"],
+    )
+
+
+def _in_ns(name: str) -> pl.Expr:
+    return pl.col(name).dt.epoch("ns").alias(f"{name}_ns")
 
 
 def _numbered(frame: pl.DataFrame, keys: list[str], name: str) -> pl.DataFrame:

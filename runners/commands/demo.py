@@ -1,6 +1,7 @@
 """`tickline demo`: the whole pipeline on the synthetic universe, and what came of it against the ground truth."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -11,7 +12,9 @@ from rich.panel import Panel
 from runners.commands.answer import AsJson, as_json, finish, people, progress_to, table
 from runners.commands.backfill import Choice, Filled, fill, holes_in
 from tickline.kpi.freshness import built_keys
+from tickline.kpi.lanes import conversion, edges, read_run
 from tickline.kpi.marts import connect
+from tickline.kpi.robustness import Variant
 from tickline.lake.keys import PartitionKey
 from tickline.lake.schemas import Feed
 from tickline.pipeline.plan import State, standings
@@ -114,11 +117,21 @@ def _red(here: Workspace) -> list[str]:
 def _show(here: Workspace, truths: list[Truth], answer: dict[str, Any]) -> None:
     found = standings(here.lake, here.graph)
     venues = list(here.universe.venues)
-    stages = list(dict.fromkeys(standing.stage.name for standing in found))
+    of_venues = [standing for standing in found if standing.stage.venue in venues]
+    stages = list(dict.fromkeys(standing.stage.name for standing in of_venues))
     table(
         "Partitions there, of those there should be",
         ("stage", *venues),
         ((stage, *(_share(found, stage, venue) for venue in venues)) for stage in stages),
+    )
+    others = list(dict.fromkeys(one.stage.venue for one in found if one.stage.venue not in venues))
+    table(
+        "And of what is made between and of venues",
+        ("declared", "stages"),
+        (
+            (name, ", ".join(f"{stage} {_share(found, stage, name)}" for stage in _stages(found, name)))
+            for name in others
+        ),
     )
     table(
         "Rows made bad on purpose, and what the firewall refused",
@@ -135,6 +148,11 @@ def _show(here: Workspace, truths: list[Truth], answer: dict[str, Any]) -> None:
         ("venue", "raw rows", "clean", "session minutes with a bar", "p95 latency ms", "median spread bps"),
         ((v, f"{n:,}", f"{c:.2%}", f"{b:.1%}", _number(p), _number(s)) for v, n, c, b, p, s in rows),
     )
+    table(
+        "Structural opportunities in prediction markets, on paper",
+        ("lanes", "lane", "found", "opened", "closed", "held", "stake of closed", "expected", "simulated"),
+        _lanes(here),
+    )
     said = "all green" if answer["ok"] else "NOT all as it should be"
     people.print(
         Panel(
@@ -143,12 +161,34 @@ def _show(here: Workspace, truths: list[Truth], answer: dict[str, Any]) -> None:
             "tickline status                                 what is there, stale or red\n"
             "tickline explain bars_1d/nysim/2026-03-06       a bar, walked back to its raw ticks\n"
             "tickline quarantine show coinsim trades         what was refused, and why\n"
+            "tickline mapping review                         markets of two venues that may be one question\n"
+            "tickline lanes why                              why the lanes found or took no more\n"
             "tickline verify --rebuild bars_1m/fxsim/2026-03-09\n"
             f"lake {here.home / 'lake'}   marts {here.home / 'marts'}",
             title="What next",
             title_align="left",
         )
     )
+
+
+def _stages(found: list[Any], name: str) -> list[str]:
+    return list(dict.fromkeys(standing.stage.name for standing in found if standing.stage.venue == name))
+
+
+def _lanes(here: Workspace) -> Iterator[tuple[str, ...]]:
+    """What each lane of each set of lanes came to: found, taken, and simulated over all days."""
+    for name in here.universe.lanes:
+        run = read_run(here.lake, name)
+        edge = {row["lane"]: row for row in edges(run, top=1).filter(variant=Variant.RAW.value).iter_rows(named=True)}
+        for row in conversion(run).filter(variant=Variant.RAW.value).iter_rows(named=True):
+            made = edge.get(row["lane"], {})
+            counts = (f"{row[stage]:,}" for stage in ("detected", "opened", "closed", "held"))
+            yield (
+                name,
+                row["lane"],
+                *counts,
+                *(f"{made.get(sum_, 0):,.2f}" for sum_ in ("stake", "expected", "realised")),
+            )
 
 
 def _share(found: list[Any], stage: str, venue: str) -> str:

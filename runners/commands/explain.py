@@ -20,12 +20,13 @@ _SHOWN = 10
 def explain(
     partition: Annotated[str, typer.Argument(help="dataset/venue/period, or mart/all/day")],
     row: Annotated[
-        int | None, typer.Option(min=0, help="One fill of a backtest or weight of a portfolio, counted from 0.")
+        int | None, typer.Option(min=0, help="One row that names what it follows from, counted from 0.")
     ] = None,
     json: AsJson = False,
 ) -> None:
     """The lineage of a partition or a day of a mart: every object, source and configuration it was made from, by which
-    code and run. With --row, one fill of a backtest, or the price of one weight, back to the raw ticks behind it.
+    code and run. With --row, one fill of a backtest or of a lane, one leg of an opportunity, or the price of one
+    weight, back to the raw rows behind it.
 
     Example: tickline explain bars_1m/coinsim/2026-03-06
     """

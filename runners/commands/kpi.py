@@ -34,6 +34,11 @@ Statement = Annotated[
 ]
 
 _MOST = 20
+_READ = {
+    "conversion": ("lane", "variant", "detected", "gated", "opened", "closed", "held", "detected_bets", "opened_bets"),
+    "families": ("lane", "family", "detected", "opened", "closed", "held", "opened_stake", "expected", "realised"),
+}
+"""The columns that fit a terminal, of tables that are wider; --json has all."""
 
 
 def kpi(
@@ -144,8 +149,9 @@ def _show(spec: LaneSpec, run: Run, frames: dict[str, pl.DataFrame]) -> None:
     span = f"{run.days[0]} to {run.days[-1]}" if run.days else "no day"
     for name, frame in frames.items():
         left = f" (first {_MOST} of {frame.height})" if frame.height > _MOST else ""
-        rows = ([_cell(value) for value in row] for row in frame.head(_MOST).iter_rows())
-        table(f"{spec.name}, {span}: {name}{left}", frame.columns, rows)
+        read = frame.select(_READ.get(name, frame.columns)).head(_MOST)
+        rows = ([_cell(value) for value in row] for row in read.iter_rows())
+        table(f"{spec.name}, {span}: {name}{left}", read.columns, rows)
 
 
 def _cell(value: object) -> object:

@@ -162,7 +162,9 @@ def drift(
     mapping: Which = None,
     json: AsJson = False,
 ) -> None:
-    """What changed, went stale or came apart on a day, the worst first. Ends with 1 where something blocks.
+    """What changed, went stale or came apart on a day, the worst first.
+
+    Ends with 1 where something blocks a pair that goes on: markets that just ended are no alarm.
 
     Example: tickline mapping drift --day 2026-03-08 --severity warn
     """
@@ -171,7 +173,7 @@ def drift(
     found = made.drift.filter(pl.col("severity").is_in(bad_enough)).sort(
         _rank(), "venue", "market_id", "ts", descending=[True, False, False, False]
     )
-    blocks = found.filter(severity=Severity.BLOCK.value).height
+    blocks = found.filter(pl.col("kind") != "closed", severity=Severity.BLOCK.value).height
     if json:
         told = {"mapping": made.spec.name, "day": made.day, "findings": found.height, "blocking": blocks}
         as_json(told | {"drift": found.head(limit).to_dicts()})

@@ -12,7 +12,7 @@ from tickline.kpi.lanes import Run, concentration, double_counted
 from tickline.kpi.robustness import Variant
 from tickline.reference.models import Declared, Money, Share
 
-FAILED = ("hedged", "abandoned", "unfilled")
+FAILED = ("abandoned", "unfilled")
 """How a position ends that was not filled as it was meant."""
 
 

@@ -1,7 +1,7 @@
 """The bucket lane: NO of all markets of an exclusive group, and YES of all where one of them has to be yes.
 
 That a group is exclusive is the venue's word; whether it is exhaustive may be guessed, and all-YES that stands on a
-guess waits for a person. A group that loses a market to a result of no stays what it is; one that was voided or closed
+guess is not traded. A group that loses a market to a result of no stays what it is; one that was voided or closed
 without a result leaves the rest exclusive, but no longer exhaustive.
 """
 

@@ -1,7 +1,7 @@
 """The event tree lane: a market and the markets that imply it.
 
 Parents are the venue's own where it names them, and otherwise guessed; a basket that stands on a guess is labelled so
-and waits for a person. Children that are not of one exclusive group are each taken alone: YES(P) + NO(C) pays 1.
+and is not traded. Children that are not of one exclusive group are each taken alone: YES(P) + NO(C) pays 1.
 
 One of the children is yes if the parent is, though nobody says so of them, where they are of an exhaustive group and
 whatever else is of it cannot go with the parent: it resolved to no, or implies another of the parent's exclusive
@@ -106,7 +106,7 @@ def _labels(known: pl.DataFrame) -> pl.DataFrame:
 
 
 def _grounded(trees: pl.DataFrame, is_guess: pl.Expr) -> pl.DataFrame:
-    """Trees with who says so: what a guess is part of waits for a person."""
+    """Trees with who says so: what a guess is part of is not traded."""
     any_guess = is_guess.any().over(_TREE)
     return trees.with_columns(
         source=pl.when(any_guess).then(pl.lit(Basis.HEURISTIC)).otherwise(pl.lit(Basis.METADATA)),

@@ -26,8 +26,8 @@ class PaperSettings(Declared):
 
     A position is left after `hold_s`, or where what it could be expected to bring, marked at mid prices, is a loss of
     `ev_stop` of its stake, or where the other sides of its legs can be bought, within `hedge_s`, so that every outcome
-    brings at least `hedge_gain` a unit more than its floor; None is never. A void pays half on either side, on the
-    venues of `fair_voids` the last fair price.
+    brings at least `hedge_gain` a unit more than its floor, which ties up cash that no cap counts; None is never. A
+    void pays half on either side, on the venues of `fair_voids` the last fair price.
     """
 
     latency_ms: Milliseconds = 250.0
@@ -43,5 +43,5 @@ class PaperSettings(Declared):
     queue: Literal["risk_averse", "share", "log", "power"] = "risk_averse"
     hold_s: Seconds | None = None
     ev_stop: Annotated[Decimal, Field(gt=0, le=1, allow_inf_nan=False)] | None = Decimal("0.5")
-    hedge_gain: PriceStep | None = Decimal("0.01")
+    hedge_gain: PriceStep | None = None
     fair_voids: tuple[Name, ...] = ()

@@ -25,6 +25,7 @@ class LaneSpec(Named):
 
     Quotes are looked at every `every_s` seconds of a recorded day. What legs slip, and how often they are filled, is
     learned from the paper trades of the `learned_days` before; `entry` is believed of a lane until it has its own.
+    `clusters` name events (as `tickline kpi` names them) that move together, for the caps of a cluster.
     """
 
     description: str = ""
@@ -34,6 +35,7 @@ class LaneSpec(Named):
     lanes: Annotated[tuple[Lane, ...], Field(min_length=1)] = tuple(Lane)
     every_s: Annotated[int, Field(ge=1, le=86_400)] = 300
     capital: Money = Decimal(10_000)
+    clusters: dict[Name, tuple[str, ...]] = Field(default={})
     pricing: PricingSettings = PricingSettings()
     gates: GateSettings = GateSettings()
     stake: StakeSettings = StakeSettings()

@@ -84,7 +84,13 @@ def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
         mapping=pl.concat(mapped) if mapped else empty,
         state=inputs.scan("lane_state").collect(),
         # A recorded day was not stopped by anybody; what was found wrong with its data since stops it now.
-        world=World(checks=_checks(inputs), kills={}, impact=impact, entry=entry),
+        world=World(
+            checks=_checks(inputs),
+            kills={},
+            clusters={event: name for name, events in spec.clusters.items() for event in events},
+            impact=impact,
+            entry=entry,
+        ),
     )
 
 

@@ -36,7 +36,7 @@ Statement = Annotated[
 _MOST = 20
 _READ = {
     "conversion": ("lane", "variant", "detected", "gated", "opened", "closed", "held", "detected_bets", "opened_bets"),
-    "families": ("lane", "family", "detected", "opened", "closed", "held", "opened_stake", "expected", "realised"),
+    "families": ("lane", "family", "detected", "opened", "closed", "held", "opened_stake", "realised_edge", "drift"),
 }
 """The columns that fit a terminal, of tables that are wider; --json has all."""
 

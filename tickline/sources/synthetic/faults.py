@@ -67,7 +67,7 @@ class Slots:
     def close(self, messages: Ints) -> None:
         """Keep faults away from some messages."""
         slots = messages // SLOT
-        self.free[slots[slots < len(self.free)]] = False
+        self.free[slots[(slots >= 0) & (slots < len(self.free))]] = False
 
     def take(self, count: int, room: Ints) -> tuple[Ints, Ints]:
         """Free slots with room for `count` faulty messages: the first message of each, ascending, and how many in it.

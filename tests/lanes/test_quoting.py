@@ -9,6 +9,7 @@ import pytest
 
 from tickline.errors import LaneError
 from tickline.lanes.book import Book
+from tickline.lanes.model import Origin
 from tickline.lanes.quoting import empty_book, quoting, read, updated
 from tickline.lanes.structure import KEY
 
@@ -76,6 +77,17 @@ def test_a_book_after_more_quotes_is_that_of_all_of_them(markets, quotes_of, see
             np.testing.assert_array_equal(getattr(book, name), getattr(whole, name), err_msg=name)
         assert [book.origin(at) for at in range(book.size)] == [whole.origin(at) for at in range(whole.size)]
         assert book.ts_ns == whole.ts_ns == now_ns
+
+
+def test_a_quote_is_from_its_own_row_wherever_its_market_is_from(markets, quotes_of):
+    whence = {"input": "clean_quotes", "input_venue": "kalshi", "input_period": "2026-03-07", "input_row": 7}
+    quotes = quotes_of({"market_id": "m1", "yes_ask": 0.5}).with_columns(
+        pl.lit(one).alias(of) for of, one in whence.items()
+    )
+    listed = markets.with_columns(pl.lit("x").alias(name) for name in whence)
+    by = quoting(listed)
+    for book in (Book.from_frames(listed, quotes, NOW_NS), updated(empty_book(by, NOW_NS), read(quotes, by), NOW_NS)):
+        assert [book.origin(at) for at in range(2)] == [None, Origin("clean_quotes", "kalshi", "2026-03-07", 7)]
 
 
 def some_late(told, random):

@@ -68,7 +68,9 @@ class Book:
         last = quotes.filter(pl.col("ts") <= at).sort("ts", maintain_order=True).unique(KEY, keep="last")
         optional = [name for name in ("status", *PARTITION, "input_row") if name in quotes.columns]
         of_quotes = last.select(*KEY, pl.col("ts").dt.epoch("ns").alias("ts_quote"), *QUOTE, *_renamed(optional))
-        looked = markets.join(of_quotes, on=KEY, how="left", maintain_order="left")
+        looked = markets.drop(*PARTITION, "input_row", strict=False).join(
+            of_quotes, on=KEY, how="left", maintain_order="left"
+        )
         status = pl.coalesce("status_quoted", "status") if "status" in optional else pl.col("status")
         partition, input_row, partitions = origins(looked)
         return cls(

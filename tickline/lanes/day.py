@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
+import numpy as np
 import polars as pl
 
 from tickline.lake.lane_schemas import LANE_DIAGNOSTICS, LANE_STATE
@@ -21,13 +22,13 @@ from tickline.lanes.model import Decision, LaneFill, Opportunity, PositionStatus
 from tickline.lanes.opportunities import frames as opportunity_frames
 from tickline.lanes.paper import Position, open_position
 from tickline.lanes.paper import frames as paper_frames
-from tickline.lanes.paper_events import Event, Withdrawn
-from tickline.lanes.pricing import Priced, price
-from tickline.lanes.recorded import EVENTS
+from tickline.lanes.paper_events import Withdrawn
+from tickline.lanes.pricing import Priced, price, refusals_of
+from tickline.lanes.quoting import empty_book, quoting, read, updated
 from tickline.lanes.seen import Seen, World
 from tickline.lanes.spec import LaneSpec
-from tickline.lanes.structure import KEY, Structure, compiled
-from tickline.lanes.tape import advanced, ends_of
+from tickline.lanes.structure import KEY, Indices, Structure, compiled
+from tickline.lanes.tape import Tape, Told, ends_of, told
 from tickline.markets.model import MarketKey, Status
 
 NS_A_SECOND = 1_000_000_000
@@ -61,38 +62,59 @@ class _Replay:
     desk: DeskState
     open: tuple[Position, ...]
     seen: Seen
+    tape: Tape
     known: set[str] = field(default_factory=set)
     found: list[Opportunity] = field(default_factory=list)
     decided: list[Decision] = field(default_factory=list)
     ended: list[Position] = field(default_factory=list)
     fills: list[LaneFill] = field(default_factory=list)
+    baskets: list[pl.DataFrame] = field(default_factory=list)
+    legs: list[pl.DataFrame] = field(default_factory=list)
     refusals: list[pl.DataFrame] = field(default_factory=list)
+    refused: tuple[Structure, Indices] | None = None
 
-    def advance(self, events: pl.DataFrame, ends: Sequence[Event], now_ns: int) -> None:
+    def advance(self, now_ns: int) -> None:
         """Let the open positions see what happened until now, and free what those had at risk that ended."""
-        if not self.open:
-            return
-        told = advanced(self.open, events, ends, now_ns=now_ns, settings=self.spec.paper)
-        self.open, self.fills = told.open, [*self.fills, *told.fills]
-        self._close(told.ended)
+        self._take(self.tape.advanced(self.open, now_ns))
 
     def withdraw(self, revoked: set[frozenset[MarketKey]], now_ns: int) -> None:
         """Give up the positions that stand on pairs which are no more what they were; they are left on the next day."""
         for position in self.open:
             markets = [market.key for market in position.markets]
             if frozenset(markets) in revoked:
-                event = Withdrawn(now_ns, markets[0], "its mapping was revoked")
-                self.advance(pl.DataFrame(schema=EVENTS), [event], now_ns)
+                withdrawn = Withdrawn(now_ns, markets[0], "its mapping was revoked")
+                self._take(told(self.open, withdrawn, self.spec.paper))
+
+    def find(self, markets: pl.DataFrame, mapping: pl.DataFrame) -> Structure:
+        """Find and compile the baskets of markets as they are shown from now on."""
+        self.tell_refused()
+        found = find(markets, mapping, self.spec.lanes)
+        self.baskets, self.legs = [*self.baskets, found.baskets], [*self.legs, found.legs]
+        self.refusals.append(found.refusals)
+        return compiled(found.baskets, found.legs, markets)
 
     def look(self, structure: Structure, book: Book) -> None:
         """Price every basket, and decide what was not found in this time bucket before."""
         priced = price(structure, book, self.spec.pricing)
-        self.refusals.append(priced.refusals)
+        before = None if self.refused is None else self.refused[1]
+        self.refused = structure, priced.refused if before is None else before + priced.refused
         for opportunity in priced.opportunities:
             if opportunity.opportunity_id not in self.known:
                 self.known.add(opportunity.opportunity_id)
                 self.found.append(opportunity)
                 self._decide(opportunity, structure)
+
+    def tell_refused(self) -> None:
+        """Write down what was refused while the structure was the same."""
+        if self.refused is not None:
+            self.refusals.append(refusals_of(*self.refused))
+        self.refused = None
+
+    def _take(self, told: Told) -> None:
+        self.open, self.fills = told.open, [*self.fills, *told.fills]
+        for position in sorted(told.ended, key=lambda one: (one.ts_close_ns or 0, one.terms.opportunity_id)):
+            self.desk = close(self.desk, _closing(position), self.spec.stake)
+            self.ended.append(position)
 
     def _decide(self, opportunity: Opportunity, structure: Structure) -> None:
         context = self.seen.context(opportunity, structure)
@@ -104,41 +126,33 @@ class _Replay:
         position = open_position(decision, fees, now_ns=decision.ts_ns, settings=self.spec.paper)
         self.open = (*self.open, position)
 
-    def _close(self, ended: Sequence[Position]) -> None:
-        for position in sorted(ended, key=lambda one: (one.ts_close_ns or 0, one.terms.opportunity_id)):
-            self.desk = close(self.desk, _closing(position), self.spec.stake)
-            self.ended.append(position)
-
 
 def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
     """The datasets LANES of a day. Raises LaneError where the material contradicts itself."""
     begin = int(datetime(material.day.year, material.day.month, material.day.day, tzinfo=UTC).timestamp()) * NS_A_SECOND
     desk, positions = _restored(material.state, spec)
-    run = _Replay(spec, desk, positions, Seen(material.world, material.mapping, spec))
-    markets = _tradable_on(material.markets, material.events)
-    ends = ends_of(material.markets)
-    last = material.events.clear()
-    baskets: list[pl.DataFrame] = []
-    legs: list[pl.DataFrame] = []
+    events, mapping = material.events.drop_nulls("ts").sort("ts", maintain_order=True), material.mapping.drop("mapping")
+    ends = [end for end in ends_of(material.markets) if end.ts_ns > begin]
+    seen = Seen(material.world, material.mapping, events, spec)
+    run = _Replay(spec, desk, positions, seen, Tape(events, ends, spec.paper))
+    markets = _tradable_on(material.markets, events)
     structure: Structure | None = None
     changes = markets.filter(pl.col("version") > 1)["ts_first"].dt.epoch("ns").unique().sort().to_list()
     for since, now_ns, is_look in _moments(begin, spec.every_s):
-        window = material.events.filter(_ns("ts") > since if since > begin else pl.lit(value=True), _ns("ts") <= now_ns)
-        run.advance(window, [end for end in ends if since < end.ts_ns <= now_ns], now_ns)
+        run.advance(now_ns)
         if not is_look:
             run.withdraw(_revoked(material.mapping), now_ns)
             break
-        last = pl.concat([last, window]).unique(KEY, keep="last", maintain_order=True)
         if structure is None or any(since < change <= now_ns for change in changes):
-            current = _as_of(markets, now_ns)
-            found = find(current, material.mapping.drop("mapping"), spec.lanes)
-            structure = compiled(found.baskets, found.legs, current)
-            baskets, legs = [*baskets, found.baskets], [*legs, found.legs]
-            run.refusals.append(found.refusals)
-        book = Book.from_frames(structure.markets, last, now_ns)
-        run.seen.see(window, structure, book)
+            structure = run.find(_as_of(markets, now_ns), mapping)
+            by = quoting(structure.markets)
+            quotes, book, told_of = read(events, by), empty_book(by, now_ns), 0
+        until = int(np.searchsorted(quotes.ts, now_ns, side="right"))
+        book, told_of = updated(book, quotes, now_ns, rows=slice(told_of, until)), until
+        run.seen.see(structure, book)
         run.look(structure, book)
-    return _frames(run, baskets, legs)
+    run.tell_refused()
+    return _frames(run)
 
 
 def look_at(material: Material, spec: LaneSpec, now_ns: int) -> tuple[Priced, pl.DataFrame]:
@@ -198,14 +212,14 @@ def _closing(position: Position) -> Closing:
     return Closing(position.terms.opportunity_id, ended_ns, position.cash.realised, position.status in FAILURES)
 
 
-def _frames(run: _Replay, baskets: Sequence[pl.DataFrame], legs: Sequence[pl.DataFrame]) -> dict[str, pl.DataFrame]:
+def _frames(run: _Replay) -> dict[str, pl.DataFrame]:
     found, found_legs = opportunity_frames(run.found)
     fills, positions = paper_frames([*run.open, *run.ended], run.fills)
     rows = [(DESK, DESK, to_json(run.desk))]
     rows += [(POSITION, one.terms.opportunity_id, one.to_json()) for one in run.open]
     return {
-        "baskets": pl.concat(baskets).unique("basket_id", keep="last").sort("basket_id"),
-        "basket_legs": pl.concat(legs).unique(["basket_id", "leg"], keep="last").sort("basket_id", "leg"),
+        "baskets": pl.concat(run.baskets).unique("basket_id", keep="last").sort("basket_id"),
+        "basket_legs": pl.concat(run.legs).unique(["basket_id", "leg"], keep="last").sort("basket_id", "leg"),
         "lane_diagnostics": merged([*run.refusals, _refused(run.decided)]),
         "opportunities": found,
         "opportunity_legs": found_legs,

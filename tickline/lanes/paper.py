@@ -45,7 +45,7 @@ from tickline.lanes.settlement import owed_at, pay, resolve
 from tickline.markets.fees import Fees
 from tickline.markets.model import MarketKey, Side
 
-__all__ = ["Position", "frames", "open_position", "step"]
+__all__ = ["Position", "frames", "open_position", "seeing", "step"]
 
 _AFTER = {Phase.ENTERING: after_entering, Phase.HEDGING: after_hedging, Phase.UNWINDING: after_unwinding}
 
@@ -108,13 +108,20 @@ def step(position: Position, event: Event, settings: PaperSettings) -> tuple[Pos
         return replace(after, wakes_ns=_wakes(after, settings)), fills
 
 
+def seeing(market: Market, quote: Quote) -> Market:
+    """The market after a quote; what is seen after it closed is not for trading."""
+    if not market.is_open:
+        return market
+    return Market(market.key, quote, taken=still_taken(market.taken, quote) if market.taken else ())
+
+
 def _unmoved(position: Position, event: Event, settings: PaperSettings) -> Position | None:
     """A held position after a quote on which it does nothing, as on nearly all; None where it may do something."""
     if position.phase is not Phase.HOLDING or position.withdrawn is not None or not isinstance(event, Quote):
         return None
     if position.wakes_ns is not None and position.wakes_ns < event.ts_ns:
         return None
-    markets = tuple(_seeing(one, event) if one.key == event.market else one for one in position.markets)
+    markets = tuple(seeing(one, event) if one.key == event.market else one for one in position.markets)
     seen = replace(position, markets=markets, now_ns=event.ts_ns)
     return seen if exit_of(seen, event.ts_ns, settings) is None else None
 
@@ -151,15 +158,8 @@ def _happen(
     if isinstance(event, Closed):
         return _without_orders(_with_market(position, at, replace(market, is_open=False)), at), []
     if isinstance(event, Quote):
-        position = _with_market(position, at, _seeing(market, event))
+        position = _with_market(position, at, seeing(market, event))
     return _see(position, at, event, settings)
-
-
-def _seeing(market: Market, quote: Quote) -> Market:
-    """The market after a quote; what is seen after it closed is not for trading."""
-    if not market.is_open:
-        return market
-    return Market(market.key, quote, taken=still_taken(market.taken, quote) if market.taken else ())
 
 
 def _see(position: Position, at: int, event: Quote | Trade, settings: PaperSettings) -> tuple[Position, list[LaneFill]]:

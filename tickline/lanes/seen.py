@@ -34,7 +34,8 @@ class World:
 class Seen:
     """What was seen of books, clocks and coverage until the last look, and of the mappings."""
 
-    def __init__(self, world: World, mapping: pl.DataFrame, spec: LaneSpec) -> None:
+    def __init__(self, world: World, mapping: pl.DataFrame, events: pl.DataFrame, spec: LaneSpec) -> None:
+        """`events` is EVENTS of the day, in the order of their times; of them only what was before a look is used."""
         self._world = world
         self._spec = spec
         self._watches = watched(spec.lanes)
@@ -42,12 +43,11 @@ class Seen:
         told = mapping.select("pair_id", "mapping", "is_tradable", "severity", pl.col("decided_at").dt.epoch("ns"))
         self._pairs = {row["pair_id"]: row for row in told.iter_rows(named=True)}
         self._books: list[Book] = []
-        self._skews: dict[str, int] = {}
+        dated = events.select("venue", pl.col("ts", "ts_event").dt.epoch("ns")).drop_nulls("ts_event")
+        self._dated = {venue: frame for (venue,), frame in dated.partition_by("venue", as_dict=True).items()}
 
-    def see(self, events: pl.DataFrame, structure: Structure, book: Book) -> None:
-        """Take note of a look, and of the events (EVENTS) since the one before."""
-        told = events.drop_nulls("ts_event").group_by("venue").agg((pl.col("ts_event") - pl.col("ts")).last())
-        self._skews |= dict(told.select("venue", pl.col("ts_event").dt.total_nanoseconds()).iter_rows())
+    def see(self, structure: Structure, book: Book) -> None:
+        """Take note of a look."""
         self._books = [*self._books[-self._spec.stake.robustness.most :], book]
         measured = coverage(structure, book.ts_quote, book.ts_ns, self._spec.scheduler)
         self._watches, self._readiness = watch(self._watches, measured, failing={}, settings=self._spec.scheduler)
@@ -64,12 +64,21 @@ class Seen:
             pairs=self._paired(opportunity),
             markets={leg.market: self._listed(leg.market, structure) for leg in legs},
             readiness=self._readiness,
-            skews_ns=self._skews,
+            skews_ns=self._skews(opportunity.ts_ns),
             clusters=self._world.clusters,
             impact=self._world.impact,
             entry=self._world.entry,
             looks={leg: self._looks(leg, structure, self._spec.stake.robustness) for leg in legs},
         )
+
+    def _skews(self, now_ns: int) -> dict[str, int]:
+        """By how much the clock of each venue was ahead at its last event."""
+        last = {
+            venue: dated.row(before - 1)
+            for venue, dated in self._dated.items()
+            if (before := dated["ts"].search_sorted(now_ns, side="right")) > 0
+        }
+        return {venue: ts_event - ts for venue, (_, ts, ts_event) in last.items()}
 
     def _paired(self, opportunity: Opportunity) -> dict[str, Paired]:
         """The pair an opportunity stands on. What was decided later that day is not decided yet."""

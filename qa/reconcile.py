@@ -2,9 +2,11 @@
 
 Seeded streams see each bet through several pairs of venues, kinds, lanes and time buckets. The desk decides, opens,
 closes and is handed on as JSON along the way; then its rows are counted again by code that knows nothing of it. The
-same checks are run on desks and rows with an error planted, and have to see each of them.
+same checks are run on desks and rows with an error planted, and have to see each of them. Streams and errors share
+nothing, so they run in two processes.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -16,11 +18,14 @@ import typer
 from qa._desk_runs import Fault, Ran, ran
 from qa._opportunities import World, made_world, stream, surroundings
 from qa._reconciled import wrong_in
+from qa._workers import workers
 from tickline.lanes.gates import GateSettings
 from tickline.sizing.stake import StakeSettings
 
 SEED = 20_260_614
 SMALL = 1_000
+STREAMS = 2
+"""Desks that share the opportunities, each with a stream of its own."""
 PLANTED = 1_200
 """Opportunities of each run with an error planted."""
 
@@ -34,36 +39,56 @@ def run(
     """Example: qa reconcile --n 20000"""
     total = SMALL if small else n
     world = made_world(20 if small else 150, SEED)
-    main = judged(world, total)
-    wrong = wrong_in(main)
-    caught = {name: sorted(found) for name, found in planted(world, min(total, PLANTED)).items()}
-    facts = facts_of(main)
-    missed = [name for name, found in caught.items() if not SEEN_BY[name] <= set(found)]
+    shares = [total // STREAMS + (nth < total % STREAMS) for nth in range(STREAMS)]
+    with workers({"POLARS_MAX_THREADS": "1"}) as pool:
+        streams = [pool.submit(told, world, count, SEED + nth) for nth, count in enumerate(shares)]
+        few = min(total, PLANTED)
+        faults = {fault.value: pool.submit(with_fault, world, few, fault) for fault in Fault}
+        spoilt = pool.submit(with_spoilt_rows, world, few)
+        found = [one.result() for one in streams]
+        caught = {name: sorted(one.result()) for name, one in faults.items()}
+        caught |= {name: sorted(wrong) for name, wrong in spoilt.result().items()}
+    facts: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for of_stream, wrong_in_it in found:
+        facts.update(of_stream)
+        wrong.update(wrong_in_it)
+    missed = [name for name, seen in caught.items() if not SEEN_BY[name] <= set(seen)]
     never = [name for name, count in facts.items() if not count]
     return {
         "ok": facts["opportunities"] == total and not wrong and not missed and not never,
         **facts,
-        "family_totals_wrong": wrong.get("family_totals", 0),
-        "double_counts": wrong.get("double_counts", 0),
-        "duplicate_keys": wrong.get("duplicate_keys", 0),
-        "wrong": wrong,
+        "family_totals_wrong": wrong["family_totals"],
+        "double_counts": wrong["double_counts"],
+        "duplicate_keys": wrong["duplicate_keys"],
+        "wrong": dict(wrong),
         "planted": caught,
         "planted_missed": missed,
         "never_seen": never,
     }
 
 
-def judged(world: World, count: int, fault: Fault | None = None) -> Ran:
+def judged(world: World, count: int, fault: Fault | None = None, *, seed: int = SEED) -> Ran:
     """A run of so many opportunities of a world."""
     around = surroundings(world, GATES, StakeSettings())
-    return ran(world, stream(world, count, SEED), around, seed=SEED, fault=fault)
+    return ran(world, stream(world, count, seed), around, seed=seed, fault=fault)
 
 
-def planted(world: World, count: int) -> dict[str, dict[str, int]]:
-    """What the checks say of runs with one error each: in the desk, or in the rows."""
+def told(world: World, count: int, seed: int) -> tuple[dict[str, int], dict[str, int]]:
+    """What came up in a sound run, and what the checks say of it."""
+    sound = judged(world, count, seed=seed)
+    return facts_of(sound), wrong_in(sound)
+
+
+def with_fault(world: World, count: int, fault: Fault) -> dict[str, int]:
+    """What the checks say of a run with one error in the desk."""
+    return wrong_in(judged(world, count, fault))
+
+
+def with_spoilt_rows(world: World, count: int) -> dict[str, dict[str, int]]:
+    """What the checks say of a sound run with one error in its rows, by error."""
     sound = judged(world, count)
-    of_rows = {name: wrong_in(replace(sound, opened=spoil(sound.opened))) for name, spoil in SPOILT.items()}
-    return {fault.value: wrong_in(judged(world, count, fault)) for fault in Fault} | of_rows
+    return {name: wrong_in(replace(sound, opened=spoil(sound.opened))) for name, spoil in SPOILT.items()}
 
 
 def facts_of(one: Ran) -> dict[str, int]:

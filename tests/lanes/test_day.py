@@ -37,6 +37,11 @@ def markets(markets_of):
             {"market_id": name, "ts_close": settles, "ts_settle": settles, "ts_first": BEGIN, "ts_last": BEGIN, **group}
             for name in ("A", "B", "C")
         )
+    ).with_columns(
+        input=pl.lit("clean_markets"),
+        input_venue=pl.lit("kalshi"),
+        input_period=pl.lit(DAY.isoformat()),
+        input_row=pl.int_range(pl.len(), dtype=pl.UInt32),
     )
 
 
@@ -50,8 +55,8 @@ def quoted(no_asks, *, hours=(0, 24), every_s=300):
             sizes = {f"{side}_{of}_size": 100.0 for side in ("yes", "no") for of in ("bid", "ask")}
             whence = {"input": "clean_quotes", "input_venue": "kalshi", "input_period": DAY.isoformat()}
             named = {"venue": "kalshi", "market_id": name, "ts": at, "ts_event": at, "status": "open"}
-            rows.append(named | quote | sizes | whence | {"input_row": row, "yes_row": row, "no_row": row})
-            row += 1
+            rows.append(named | quote | sizes | whence | {"input_row": row, "yes_row": row, "no_row": row + 1})
+            row += 2
         at += timedelta(seconds=every_s)
     return pl.DataFrame(rows, schema=EVENTS)
 
@@ -86,13 +91,18 @@ def test_what_is_cheap_is_found_decided_and_traded_on_paper(markets, mapping_of)
     assert first["stake"] == first["size"] * Decimal("1.86")
 
 
-def test_every_fill_names_the_row_it_was_priced_in(markets, mapping_of):
+def test_every_fill_and_leg_names_the_row_it_was_priced_in(markets, mapping_of):
     events = fair_then_cheap()
-    fills = replay(material(markets, events, mapping_of), SPEC)["lane_fills"]
-    assert fills.height >= 3
-    for fill in fills.iter_rows(named=True):
-        (row,) = events.filter(no_row=fill["input_row"]).iter_rows(named=True)
-        assert (row["market_id"], row["no_ask"]) == (fill["market_id"], float(fill["price"]))
+    made = replay(material(markets, events, mapping_of), SPEC)
+    assert made["lane_fills"].height >= 3
+    for priced in (made["lane_fills"], made["opportunity_legs"]):
+        for leg in priced.iter_rows(named=True):
+            (row,) = events.filter(no_row=leg["input_row"]).iter_rows(named=True)
+            assert (row["input"], row["market_id"], row["no_ask"]) == (
+                leg["input"],
+                leg["market_id"],
+                float(leg["price"]),
+            )
 
 
 def test_nothing_is_known_before_it_happened(markets, mapping_of):

@@ -75,7 +75,9 @@ def test_a_book_after_more_quotes_is_that_of_all_of_them(markets, quotes_of, see
         whole = Book.from_frames(markets, told, now_ns)
         for name in ARRAYS:
             np.testing.assert_array_equal(getattr(book, name), getattr(whole, name), err_msg=name)
-        assert [book.origin(at) for at in range(book.size)] == [whole.origin(at) for at in range(whole.size)]
+        assert [book.origin(at, side) for at in range(book.size) for side in (0, 1)] == [
+            whole.origin(at, side) for at in range(whole.size) for side in (0, 1)
+        ]
         assert book.ts_ns == whole.ts_ns == now_ns
 
 
@@ -87,7 +89,7 @@ def test_a_quote_is_from_its_own_row_wherever_its_market_is_from(markets, quotes
     listed = markets.with_columns(pl.lit("x").alias(name) for name in whence)
     by = quoting(listed)
     for book in (Book.from_frames(listed, quotes, NOW_NS), updated(empty_book(by, NOW_NS), read(quotes, by), NOW_NS)):
-        assert [book.origin(at) for at in range(2)] == [None, Origin("clean_quotes", "kalshi", "2026-03-07", 7)]
+        assert [book.origin(at, 0) for at in range(2)] == [None, Origin("clean_quotes", "kalshi", "2026-03-07", 7)]
 
 
 def some_late(told, random):

@@ -77,10 +77,10 @@ def test_a_book_is_read_as_it_was_written(known, quotes):
     read = book_from(book_arrays(book), NOW_NS)
     for name in ("bid", "ask", "bid_size", "ask_size", "ts_quote", "is_open", "fee", "fee_unit"):
         np.testing.assert_array_equal(getattr(read, name), getattr(book, name))
-    origins = [book.origin(market) for market in range(book.size)]
-    assert [read.origin(market) for market in range(read.size)] == origins
+    origins = [book.origin(market, side) for market in range(book.size) for side in (0, 1)]
+    assert [read.origin(market, side) for market in range(read.size) for side in (0, 1)] == origins
     assert {one.venue for one in origins if one is not None} == {"kalshi", "polymarket"}
-    assert [one is not None for one in origins] == (book.ts_quote != NEVER).tolist()
+    assert [one is not None for one in origins[::2]] == (book.ts_quote != NEVER).tolist()
 
 
 def test_books_of_the_same_markets_are_laid_out_alike(known, quotes):

@@ -18,6 +18,7 @@ Partition = tuple[str, str, str]
 """A dataset, the venue and the period of what quotes are from."""
 NEVER = int(np.iinfo(np.int64).min)
 """The time of a quote that there never was."""
+SIDE_ROWS = ("yes_row", "no_row")
 UNKNOWN = -1
 """The partition of a quote that came without."""
 
@@ -28,8 +29,8 @@ class Book:
 
     Prices and sizes are NaN where the venue does not say; `ts_quote` is the least integer where there is no quote.
     `fee` is an upper bound on the taker fee of one contract at the ask, `fee_unit` what it is rounded up to (0 where
-    it is not). `partition` and `input_row` say which row of which of `partitions` a quote is from; UNKNOWN is the
-    partition of one that came without.
+    it is not). `partition` and `input_row` (by side) say which row of which of `partitions` a quote is from; UNKNOWN is
+    the partition of one that came without.
     """
 
     ts_ns: int
@@ -50,23 +51,24 @@ class Book:
         """How many markets there are."""
         return self.ts_quote.size
 
-    def origin(self, market: int) -> Origin | None:
-        """The row that a market's quote is from."""
+    def origin(self, market: int, side: int) -> Origin | None:
+        """The row that a side of a market was quoted in."""
         partition = int(self.partition[market])
-        return None if partition == UNKNOWN else Origin(*self.partitions[partition], int(self.input_row[market]))
+        return None if partition == UNKNOWN else Origin(*self.partitions[partition], int(self.input_row[market, side]))
 
     @classmethod
     def from_frames(cls, markets: pl.DataFrame, quotes: pl.DataFrame, ts_ns: int) -> "Book":
         """The book of `markets` (those of a structure) as of `ts_ns`.
 
         `quotes` has venue, market_id, ts, the prices and sizes of MARKET_QUOTES, optionally status, and optionally
-        input, input_venue, input_period and input_row. Of each market its last row at or before `ts_ns` counts, of
+        input, input_venue, input_period and input_row, with yes_row and no_row where sides are quoted in rows of their
+        own. Of each market its last row at or before `ts_ns` counts, of
         several at one time the one further down. Raises LaneError where a column is missing.
         """
         require_quotes(quotes)
         at = pl.lit(ts_ns).cast(pl.Datetime("ns", "UTC"))
         last = quotes.filter(pl.col("ts") <= at).sort("ts", maintain_order=True).unique(KEY, keep="last")
-        optional = [name for name in ("status", *PARTITION, "input_row") if name in quotes.columns]
+        optional = [name for name in ("status", *PARTITION, "input_row", *SIDE_ROWS) if name in quotes.columns]
         of_quotes = last.select(*KEY, pl.col("ts").dt.epoch("ns").alias("ts_quote"), *QUOTE, *_renamed(optional))
         looked = markets.drop(*PARTITION, "input_row", strict=False).join(
             of_quotes, on=KEY, how="left", maintain_order="left"
@@ -111,16 +113,17 @@ def fee_unit() -> pl.Expr:
 def origins(
     quotes: pl.DataFrame,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint32], tuple[Partition, ...]]:
-    """The partition and row that each quote is from, and the partitions."""
+    """The partition that each quote is from, the row of each side in it, and the partitions."""
     if "input" not in quotes.columns:
-        return np.full(quotes.height, UNKNOWN, np.int32), np.zeros(quotes.height, np.uint32), ()
+        return np.full(quotes.height, UNKNOWN, np.int32), np.zeros((quotes.height, 2), np.uint32), ()
+    rows = SIDE_ROWS if set(SIDE_ROWS) <= set(quotes.columns) else ("input_row", "input_row")
     told = quotes.select(pl.col(PARTITION).cast(pl.String))
     partitions = told.drop_nulls("input").unique(maintain_order=True)
     numbered = partitions.with_row_index("partition")
     of = told.join(numbered, on=PARTITION, how="left", nulls_equal=True, maintain_order="left")["partition"]
     return (
         of.cast(pl.Int32).fill_null(UNKNOWN).to_numpy(),
-        quotes["input_row"].cast(pl.UInt32).fill_null(0).to_numpy(),
+        np.column_stack([quotes[name].cast(pl.UInt32).fill_null(0).to_numpy() for name in rows]),
         tuple(partitions.rows()),
     )
 

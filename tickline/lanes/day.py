@@ -25,6 +25,7 @@ from tickline.lanes.paper import frames as paper_frames
 from tickline.lanes.paper_events import Withdrawn
 from tickline.lanes.pricing import Priced, price, refusals_of
 from tickline.lanes.quoting import empty_book, quoting, read, updated
+from tickline.lanes.recorded import ORIGIN
 from tickline.lanes.seen import Seen, World
 from tickline.lanes.spec import LaneSpec
 from tickline.lanes.structure import KEY, Indices, Structure, compiled
@@ -177,13 +178,14 @@ def _moments(begin: int, every_s: int) -> Iterator[tuple[int, int, bool]]:
 
 def _tradable_on(markets: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
     """The markets with the standing they had while the day lasted: what was open at some time of it is open here, and
-    its events say when; how the day left them is not known yet."""
+    its events say when; how the day left them is not known yet. Prices are from events, so where terms are from is left
+    out."""
     was_open = events.filter(status=Status.OPEN).select(*KEY, was_open=pl.lit(value=True)).unique()
     told = markets.join(was_open, on=KEY, how="left", maintain_order="left")
     return told.with_columns(
         status=pl.when("was_open").then(pl.lit(Status.OPEN.value)).otherwise("status"),
         result=pl.when("was_open").then(None).otherwise("result"),
-    ).drop("was_open")
+    ).drop("was_open", *ORIGIN, strict=False)
 
 
 def _as_of(markets: pl.DataFrame, now_ns: int) -> pl.DataFrame:

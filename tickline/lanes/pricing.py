@@ -270,7 +270,7 @@ def _priced(leg: Leg, market: int, structure: Structure, book: Book) -> PricedLe
         fee=_fee_of_one(listing.fees_up, ask),
         depth=_NOTHING if math.isnan(size) else exact(size),
         ts_quote_ns=int(book.ts_quote[market]),
-        origin=book.origin(market),
+        origin=book.origin(market, side),
     )
 
 

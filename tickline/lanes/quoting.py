@@ -108,7 +108,7 @@ def empty_book(by: Quoting, ts_ns: int) -> Book:
         fee=_fees(nothing, np.arange(size), by),
         fee_unit=by.fee_unit,
         partition=np.full(size, UNKNOWN, np.int32),
-        input_row=np.zeros(size, np.uint32),
+        input_row=np.zeros((size, 2), np.uint32),
         partitions=(),
     )
 

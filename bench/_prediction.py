@@ -69,7 +69,8 @@ def _fair(raw: Floats) -> Floats:
     children = raw[:, 15:19] / (raw[:, 15:19].sum(axis=1, keepdims=True) + raw[:, 14:15])
     alone = raw[:, 19:] / (raw[:, 19:] + 1)
     fair = np.hstack([group, open_group, ladder, children.sum(axis=1, keepdims=True), children, alone])
-    return np.clip(fair, 0.02, 0.98)
+    clipped: Floats = np.clip(fair, 0.02, 0.98)
+    return clipped
 
 
 def _complemented(fair: Floats) -> Floats:

@@ -1,6 +1,7 @@
 """Baskets compiled into arrays: once for as long as markets and mapping stay the same, to be priced cycle by cycle."""
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -56,6 +57,8 @@ class Structure:
     pair: Indices
     subject: Indices
     subjects: pl.DataFrame
+    _listed: pl.DataFrame  # of markets and baskets what is asked for one by one: a row of few columns is read faster
+    _named: pl.DataFrame
     _baskets: dict[int, Basket] = field(default_factory=dict)  # made when they are first asked for
     _listings: dict[int, Listing] = field(default_factory=dict)
     _rows: dict[MarketKey, int] = field(default_factory=dict)
@@ -74,7 +77,7 @@ class Structure:
     def listing_at(self, market: int) -> Listing:
         """The market at a row."""
         if market not in self._listings:
-            self._listings[market] = _listing(dict(zip(self.markets.columns, self.markets.row(market), strict=True)))
+            self._listings[market] = _listing(*self._listed.row(market))
         return self._listings[market]
 
     def row_of(self, key: MarketKey) -> int:
@@ -87,7 +90,7 @@ class Structure:
         return self._rows[key]
 
     def _basket(self, row: int) -> Basket:
-        values = dict(zip(self.baskets.columns, self.baskets.row(row), strict=True))
+        values = dict(zip(_NAMED, self._named.row(row), strict=True))
         legs = slice(self.starts[row], self.starts[row + 1])
         sided = zip(self.market[legs].tolist(), self.side[legs].tolist(), strict=True)
         return Basket(
@@ -144,18 +147,40 @@ def compiled(baskets: pl.DataFrame, legs: pl.DataFrame, markets: pl.DataFrame) -
         pair=_indices(baskets["pair_id"].fill_null("").rank("dense")),
         subject=_indices(subject),
         subjects=subjects,
+        _listed=markets.select(*KEY, "yes_instrument", "no_instrument", "ts_close_ns", *_FEES),
+        _named=baskets.select(_NAMED),
     )
 
 
-def _listing(row: dict[str, Any]) -> Listing:
-    fees = fees_of(row)
-    return Listing(
-        key=MarketKey(row["venue"], row["market_id"]),
-        instruments=(row["yes_instrument"], row["no_instrument"]),
-        fees=fees,
-        fees_up=replace(fees, rounding=Rounding.UP),
-        ts_close_ns=row["ts_close_ns"],
-    )
+_FEES = ("fee_kind", "fee_taker", "fee_maker", "fee_exponent", "fee_rounding", "fee_places", "balance_places")
+_NAMED = (
+    "basket_id",
+    "lane",
+    "kind",
+    "floor",
+    "family",
+    "event",
+    "source",
+    "label",
+    "pair_id",
+    "confidence",
+    "is_tradable",
+    "ts_settle_ns",
+)
+
+
+def _listing(
+    venue: str, market_id: str, yes: str | None, no: str | None, ts_close_ns: int | None, *schedule: Any
+) -> Listing:
+    fees, fees_up = _fees(*schedule)
+    return Listing(MarketKey(venue, market_id), (yes, no), fees, fees_up, ts_close_ns)
+
+
+@lru_cache(maxsize=4_096)
+def _fees(*schedule: Any) -> tuple[Fees, Fees]:
+    """A schedule, which many markets share, as it is and with fees rounded up."""
+    fees = fees_of(dict(zip(_FEES, schedule, strict=True)))
+    return fees, replace(fees, rounding=Rounding.UP)
 
 
 def _in_ns(name: str) -> pl.Expr:

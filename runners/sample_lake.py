@@ -4,6 +4,7 @@ Two venues over three days: `alpha` trades round the clock, `beta` has one short
 the second day and, on the third, delivers nothing although it is open. A set of lanes, `desk`, trades on paper.
 """
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -161,3 +162,8 @@ def _fit(frame: pl.DataFrame, columns: dict[str, pl.DataType]) -> pl.DataFrame:
         (pl.col(name).cast(dtype) if name in frame.columns else pl.lit(None, dtype=dtype).alias(name))
         for name, dtype in columns.items()
     )
+
+
+def of_days(objects: Iterable[tuple[PartitionKey, str]], first: date, last: date) -> list[tuple[PartitionKey, str]]:
+    """The objects that a build of some days is shown: theirs, and those that are not split by day."""
+    return [(key, uri) for key, uri in objects if not key.is_daily or first <= key.date <= last]

@@ -30,7 +30,13 @@ def build_at(tmp_path: Path) -> BuildAt:
         (home / "marts").mkdir(parents=True)
         last = end - timedelta(days=1)
         with marts.building(place):
-            run_dbt(place, objects, first=first.isoformat(), last=last.isoformat(), home=home)
+            run_dbt(
+                place,
+                sample_lake.of_days(objects, first, last),
+                first=first.isoformat(),
+                last=last.isoformat(),
+                home=home,
+            )
 
     return run
 

@@ -93,7 +93,7 @@ def test_builders_of_different_processes_take_turns(build, objects, tmp_path):
     processes = []
     for number, day in enumerate(sample_lake.DAYS[1:]):
         database = tmp_path / f"{number}.duckdb"
-        marts.expose(place, objects, database=database)
+        marts.expose(place, sample_lake.of_days(objects, day, day), database=database)
         environment = os.environ | marts.profile_env(place, database)
         command = dbt_build(tmp_path / str(number), day)
         processes.append(subprocess.Popen([sys.executable, "-c", script, str(home), *command], env=environment))

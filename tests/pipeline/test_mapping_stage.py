@@ -158,7 +158,7 @@ def test_a_damaged_decision_file_stops_the_stage_and_its_standing_says_so(lake: 
     make(lake, decisions)
     append(decisions, approval(pairs(lake, DAYS[0])["CUT-cut"], at(DAYS[0], 9)))
     decisions.write_bytes(decisions.read_bytes().replace(b"read both", b"read none"))
-    with pytest.raises(SourceError, match=r"pair.decisions.jsonl:1: not the decision that was made"):
+    with pytest.raises(SourceError, match=r"pair.decisions.jsonl:1: not what was said"):
         make(lake, decisions)
     (first, *_) = standings(lake, [stage_of(decisions)])
     assert (first.state, "pair.decisions.jsonl:1" in first.why) == (State.STALE, True)

@@ -36,15 +36,18 @@ def main() -> None:
     told = orjson.loads(sys.argv[1])
     _die_with(told["parent"])
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    cores = os.sched_getaffinity(0)
+    # Getting ready takes seconds; on one core it leaves the others to the lanes that look meanwhile.
+    os.sched_setaffinity(0, {max(cores)})
     try:
-        _obey(socket.socket(fileno=told["orders"]), told["answers"], Lane(told["lane"]), told["code"])
+        _obey(socket.socket(fileno=told["orders"]), told["answers"], Lane(told["lane"]), told["code"], cores)
     except Exception as error:
         traceback.print_exc()
         _answer(told["answers"], {"kind": "failed", "reason": f"{type(error).__name__}: {error}"[:500]})
         sys.exit(1)
 
 
-def _obey(orders: socket.socket, answers: int, lane: Lane, code: str) -> None:
+def _obey(orders: socket.socket, answers: int, lane: Lane, code: str, cores: set[int]) -> None:
     module, _, function = code.partition(":")
     prepare: Prepare = getattr(importlib.import_module(module), function)
     while True:
@@ -58,6 +61,7 @@ def _obey(orders: socket.socket, answers: int, lane: Lane, code: str) -> None:
                 for descriptor, name in zip(descriptors, ("structure", "quotes"), strict=True)
             )
             look = prepare(lane, structure)
+            os.sched_setaffinity(0, cores)
             _answer(answers, {"kind": "ready", "load": order["load"]})
         else:
             body = look(quotes, order["ts_ns"])

@@ -7,6 +7,7 @@ import pytest
 from tickline.lake.lane_schemas import LANE_STATE, LANES
 from tickline.lanes.day import Material, look_at, replay
 from tickline.lanes.gates import Checked, CheckStanding
+from tickline.lanes.model import Lane
 from tickline.lanes.recorded import EVENTS
 from tickline.lanes.seen import World
 from tickline.lanes.spec import LaneSpec
@@ -63,7 +64,8 @@ def quoted(no_asks, *, hours=(0, 24), every_s=300):
 
 def material(markets, events, mapping_of, *, day=DAY, state=None, checks=GREEN):
     mapping = mapping_of().with_columns(mapping=pl.lit("pairs"))
-    return Material(day, markets, events, mapping, LANE_STATE.empty() if state is None else state, World(checks, {}))
+    left = LANE_STATE.empty() if state is None else state
+    return Material(day, markets, events, mapping, mapping, left, World(checks, {}))
 
 
 def fair_then_cheap():
@@ -159,3 +161,25 @@ def test_stopped_markets_are_not_priced(markets, mapping_of):
     )
     assert not priced.opportunities
     assert "market not open" in refusals["reason"].to_list()
+
+
+def test_a_day_that_could_not_be_made_costs_no_open_position(markets, mapping_of):
+    first = replay(material(markets, fair_then_cheap(), mapping_of), SPEC)
+    held = first["lane_positions"].filter(status="open")["opportunity_id"]
+    nothing = pl.DataFrame(schema=EVENTS)
+    later = replay(material(markets, nothing, mapping_of, day=date(2026, 3, 9), state=first["lane_state"]), SPEC)
+    assert set(later["lane_positions"].filter(status="open")["opportunity_id"]) == set(held)
+    assert held.len() > 0
+
+
+def test_what_one_basket_took_of_a_quote_is_not_there_for_another(markets, mapping_of):
+    """NO of A is cheap in a basket with YES of A and in one with the NOs of B and C."""
+    events = quoted((0.62, 0.62, 0.62), hours=(0, 4)).with_columns(yes_ask=pl.lit(0.3), yes_bid=pl.lit(0.28))
+    rich = SPEC.model_copy(update={"lanes": (Lane.INTRA, Lane.BUCKET), "capital": Decimal(1_000_000)})
+    made = replay(material(markets, events, mapping_of), rich)
+    taken = made["decisions"].filter("is_taken")
+    first = taken.filter(pl.col("ts") == taken["ts"].min())
+    legs = made["opportunity_legs"].filter(side="no", market_id="A")
+    sizes = first.join(legs, on="opportunity_id")["size"].cast(pl.Float64)
+    assert sizes.len() == 2
+    assert sizes.sum() <= 75, "half of the hundred, and half of what that left"

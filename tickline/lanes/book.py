@@ -61,15 +61,15 @@ class Book:
         """The book of `markets` (those of a structure) as of `ts_ns`.
 
         `quotes` has venue, market_id, ts, the prices and sizes of MARKET_QUOTES, optionally status, and optionally
-        input, input_venue, input_period and input_row, with yes_row and no_row where sides are quoted in rows of their
-        own. Of each market its last row at or before `ts_ns` counts, of
+        input, input_venue, input_period and input_row, with yes_row, no_row and ts_quoted where sides are quoted each
+        for itself. Of each market its last row at or before `ts_ns` counts, of
         several at one time the one further down. Raises LaneError where a column is missing.
         """
         require_quotes(quotes)
         at = pl.lit(ts_ns).cast(pl.Datetime("ns", "UTC"))
         last = quotes.filter(pl.col("ts") <= at).sort("ts", maintain_order=True).unique(KEY, keep="last")
         optional = [name for name in ("status", *PARTITION, "input_row", *SIDE_ROWS) if name in quotes.columns]
-        of_quotes = last.select(*KEY, pl.col("ts").dt.epoch("ns").alias("ts_quote"), *QUOTE, *_renamed(optional))
+        of_quotes = last.select(*KEY, quoted(quotes), *QUOTE, *_renamed(optional))
         looked = markets.drop(*PARTITION, "input_row", strict=False).join(
             of_quotes, on=KEY, how="left", maintain_order="left"
         )
@@ -96,6 +96,12 @@ def require_quotes(quotes: pl.DataFrame) -> None:
     missing = sorted({*KEY, "ts", *QUOTE} - set(quotes.columns))
     if missing:
         raise LaneError(f"quotes are without {', '.join(missing)}: pass columns as those of market_quotes")
+
+
+def quoted(quotes: pl.DataFrame) -> pl.Expr:
+    """When what a quote says was quoted (UTC ns): the older side, where sides are quoted each for itself."""
+    told = pl.coalesce("ts_quoted", "ts") if "ts_quoted" in quotes.columns else pl.col("ts")
+    return told.dt.epoch("ns").alias("ts_quote")
 
 
 def two(frame: pl.DataFrame, yes: str, no: str) -> Floats:

@@ -6,8 +6,9 @@ refuses. What a day leaves open it hands to the next as LANE_STATE.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -18,7 +19,7 @@ from tickline.lanes.decisions import decide
 from tickline.lanes.decisions import frames as decision_frame
 from tickline.lanes.desk import Closing, DeskState, close, from_json, opened_desk, reopened, to_json
 from tickline.lanes.diagnostics import find, merged
-from tickline.lanes.model import Decision, LaneFill, Opportunity, PositionStatus
+from tickline.lanes.model import Decision, LaneFill, Leg, Opportunity, PositionStatus
 from tickline.lanes.opportunities import frames as opportunity_frames
 from tickline.lanes.paper import Position, open_position
 from tickline.lanes.paper import frames as paper_frames
@@ -35,7 +36,7 @@ from tickline.markets.model import MarketKey, Status
 NS_A_SECOND = 1_000_000_000
 NS_A_DAY = 86_400 * NS_A_SECOND
 DESK, POSITION = "desk", "position"
-FAILURES = (PositionStatus.UNFILLED, PositionStatus.ABANDONED, PositionStatus.HEDGED)
+FAILURES = (PositionStatus.UNFILLED, PositionStatus.ABANDONED)
 """How a position ends that was not filled as it was meant."""
 
 
@@ -43,14 +44,16 @@ FAILURES = (PositionStatus.UNFILLED, PositionStatus.ABANDONED, PositionStatus.HE
 class Material:
     """What a day is replayed from.
 
-    `markets` is CLEAN_MARKETS with `venue`, every version; `events` is EVENTS; `mapping` is MAPPING with the name of
-    its `mapping`; `state` is the LANE_STATE of the day before. `world` says what else the gates ask about.
+    `markets` is CLEAN_MARKETS with `venue`, every version; `events` is EVENTS; `mapping` is MAPPING as the day began,
+    with the name of its `mapping`, and `mapping_after` as it ended; `state` is the LANE_STATE of the last day before.
+    `world` says what else the gates ask about.
     """
 
     day: date
     markets: pl.DataFrame
     events: pl.DataFrame
     mapping: pl.DataFrame
+    mapping_after: pl.DataFrame
     state: pl.DataFrame
     world: World
 
@@ -65,6 +68,7 @@ class _Replay:
     seen: Seen
     tape: Tape
     known: set[str] = field(default_factory=set)
+    taken: dict[tuple[Leg, int], Decimal] = field(default_factory=dict)
     found: list[Opportunity] = field(default_factory=list)
     decided: list[Decision] = field(default_factory=list)
     ended: list[Position] = field(default_factory=list)
@@ -118,14 +122,25 @@ class _Replay:
             self.ended.append(position)
 
     def _decide(self, opportunity: Opportunity, structure: Structure) -> None:
-        context = self.seen.context(opportunity, structure)
-        self.desk, decision = decide(self.desk, opportunity, context)
+        left = self._left_of(opportunity)
+        self.desk, decision = decide(self.desk, left, self.seen.context(left, structure))
         self.decided.append(decision)
         if not decision.is_taken:
             return
-        fees = self.seen.fees(opportunity, structure)
+        for one in left.legs:
+            quote = one.leg, one.ts_quote_ns
+            self.taken[quote] = self.taken.get(quote, Decimal(0)) + decision.size
+        fees = self.seen.fees(left, structure)
         position = open_position(decision, fees, now_ns=decision.ts_ns, settings=self.spec.paper)
         self.open = (*self.open, position)
+
+    def _left_of(self, opportunity: Opportunity) -> Opportunity:
+        """The opportunity with what is left of the quotes it was detected in: others may have taken of the same."""
+        legs = tuple(
+            replace(one, depth=max(one.depth - self.taken.get((one.leg, one.ts_quote_ns), Decimal(0)), Decimal(0)))
+            for one in opportunity.legs
+        )
+        return replace(opportunity, legs=legs, depth=min(one.depth for one in legs))
 
 
 def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
@@ -142,7 +157,7 @@ def replay(material: Material, spec: LaneSpec) -> dict[str, pl.DataFrame]:
     for since, now_ns, is_look in _moments(begin, spec.every_s):
         run.advance(now_ns)
         if not is_look:
-            run.withdraw(_revoked(material.mapping), now_ns)
+            run.withdraw(_revoked(material.mapping_after), now_ns)
             break
         if structure is None or any(since < change <= now_ns for change in changes):
             structure = run.find(_as_of(markets, now_ns), mapping)
@@ -177,14 +192,19 @@ def _moments(begin: int, every_s: int) -> Iterator[tuple[int, int, bool]]:
 
 
 def _tradable_on(markets: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """The markets with the standing they had while the day lasted: what was open at some time of it is open here, and
-    its events say when; how the day left them is not known yet. Prices are from events, so where terms are from is left
-    out."""
+    """The markets with the standing they had while the day lasted, how the day left them is not known yet: what was
+    open at some time of it is open here, and its events say when; of what was not, only that it is closed. Prices are
+    from events, so where terms are from is left out."""
     was_open = events.filter(status=Status.OPEN).select(*KEY, was_open=pl.lit(value=True)).unique()
     told = markets.join(was_open, on=KEY, how="left", maintain_order="left")
+    is_over = pl.col("status").is_in([Status.SETTLED.value, Status.VOIDED.value])
     return told.with_columns(
-        status=pl.when("was_open").then(pl.lit(Status.OPEN.value)).otherwise("status"),
-        result=pl.when("was_open").then(None).otherwise("result"),
+        status=pl.when("was_open")
+        .then(pl.lit(Status.OPEN.value))
+        .when(is_over)
+        .then(pl.lit(Status.CLOSED.value))
+        .otherwise("status"),
+        result=pl.lit(None, pl.String),
     ).drop("was_open", *ORIGIN, strict=False)
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from tickline.errors import LaneError
-from tickline.lanes.book import NEVER, UNKNOWN, Book, Partition, fee_unit, origins, require_quotes, two
+from tickline.lanes.book import NEVER, UNKNOWN, Book, Partition, fee_unit, origins, quoted, require_quotes, two
 from tickline.lanes.structure import KEY, Floats, Indices
 from tickline.markets.fees import FeeKind, Rounding
 from tickline.markets.model import Status
@@ -18,13 +18,14 @@ Of = TypeVar("Of", bound=np.generic)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quotes:
-    """Quotes in the order of their times: each is of a `market` (row of the structure's), dated `ts` (UTC ns).
+    """Quotes in the order of their times: each is of a `market` (row of the structure's), had at `ts` (UTC ns).
 
     Everything else is as in `Book`, with a row a quote.
     """
 
     market: Indices
     ts: Indices
+    ts_quote: Indices
     bid: Floats
     ask: Floats
     bid_size: Floats
@@ -81,6 +82,7 @@ def read(quotes: pl.DataFrame, by: Quoting) -> Quotes:
     return Quotes(
         market=market,
         ts=known["ts"].dt.epoch("ns").to_numpy(),
+        ts_quote=known.select(quoted(known)).to_series().to_numpy(),
         bid=two(known, "yes_bid", "no_bid"),
         ask=ask,
         bid_size=two(known, "yes_bid_size", "no_bid_size"),
@@ -128,8 +130,8 @@ def updated(book: Book, quotes: Quotes, ts_ns: int, *, rows: slice = slice(None)
     is_newer = quotes.ts[rows].take(last) >= book.ts_quote.take(market)
     source[market[is_newer]] = book.size + last[is_newer]
 
-    def after(before: npt.NDArray[Of], quoted: npt.NDArray[Of]) -> npt.NDArray[Of]:
-        return np.concatenate((before, quoted[rows])).take(source, axis=0)
+    def after(before: npt.NDArray[Of], told: npt.NDArray[Of]) -> npt.NDArray[Of]:
+        return np.concatenate((before, told[rows])).take(source, axis=0)
 
     partitions = tuple(dict.fromkeys((*book.partitions, *quotes.partitions)))
     renumbered = np.array([partitions.index(one) for one in quotes.partitions] + [UNKNOWN], np.int32)
@@ -139,7 +141,7 @@ def updated(book: Book, quotes: Quotes, ts_ns: int, *, rows: slice = slice(None)
         ask=after(book.ask, quotes.ask),
         bid_size=after(book.bid_size, quotes.bid_size),
         ask_size=after(book.ask_size, quotes.ask_size),
-        ts_quote=after(book.ts_quote, quotes.ts),
+        ts_quote=after(book.ts_quote, quotes.ts_quote),
         is_open=after(book.is_open, quotes.is_open),
         fee=after(book.fee, quotes.fee),
         fee_unit=book.fee_unit,

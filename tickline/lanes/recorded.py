@@ -17,6 +17,7 @@ EVENTS: dict[str, pl.DataType] = {
     "market_id": pl.String(),
     "ts": NS,  # when we had it
     "ts_event": NS,  # when the venue says it was
+    "ts_quoted": NS,  # when we had the older of the two sides
     "status": pl.String(),
     **{f"{side}_{of}": pl.Float64() for side in ("yes", "no") for of in ("bid", "ask", "bid_size", "ask_size")},
     "input": pl.String(),
@@ -32,15 +33,18 @@ _PLACES = 9  # no venue's ticks are finer
 _FOUR = ("bid", "ask", "bid_size", "ask_size")
 
 
-def events_of(markets: pl.DataFrame, quotes: pl.DataFrame, looks: pl.DataFrame, refused: pl.DataFrame) -> pl.DataFrame:
+def events_of(
+    markets: pl.DataFrame, quotes: pl.DataFrame, looks: pl.DataFrame, refused: pl.DataFrame, *, stale_s: int
+) -> pl.DataFrame:
     """The events (EVENTS) of a day, in the order we had them.
 
     `markets` is CLEAN_MARKETS, `quotes` CLEAN_QUOTES, `looks` MARKET_QUOTES and `refused` QUARANTINE_MARKETS, each with
     `venue`, quotes and looks also with the columns of ORIGIN. A market whose quotes are in the feed has no events from
-    looks; a look that was refused stops its market until the next good one.
+    looks; a look that was refused stops its market until the next good one. Where YES and NO are quoted each for
+    itself, a side whose own last quote is more than `stale_s` old has none.
     """
     standing = _standing(looks, refused)
-    fed = _of_feed(markets, quotes)
+    fed = _of_feed(markets, quotes, stale_s)
     seen = _of_looks(looks).join(fed.select(*KEY).unique(), on=KEY, how="anti")
     stops = _stops(refused, markets)
     dated = pl.concat([fed, seen], how="diagonal").sort("ts")
@@ -67,8 +71,7 @@ def _stops(refused: pl.DataFrame, markets: pl.DataFrame) -> pl.DataFrame:
         .unique([*KEY, "ts_recv"], maintain_order=True)
         .select(
             *KEY,
-            pl.col("ts_recv").alias("ts"),
-            pl.col("ts_recv").alias("ts_event"),
+            *(pl.col("ts_recv").alias(name) for name in ("ts", "ts_event", "ts_quoted")),
             pl.lit(Status.CLOSED.value).alias("status"),
         )
     )
@@ -76,12 +79,11 @@ def _stops(refused: pl.DataFrame, markets: pl.DataFrame) -> pl.DataFrame:
 
 def _of_looks(looks: pl.DataFrame) -> pl.DataFrame:
     rows = [pl.col("input_row").alias(f"{side}_row") for side in ("yes", "no")]
-    return looks.with_columns(pl.col("ts_recv").alias("ts"), pl.col("ts_recv").alias("ts_event"), *rows).drop(
-        "status", "ts_recv", "raw_row", "volume"
-    )
+    times = [pl.col("ts_recv").alias(name) for name in ("ts", "ts_event", "ts_quoted")]
+    return looks.with_columns(*times, *rows).drop("status", "ts_recv", "raw_row", "volume")
 
 
-def _of_feed(markets: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:
+def _of_feed(markets: pl.DataFrame, quotes: pl.DataFrame, stale_s: int) -> pl.DataFrame:
     """Quotes of instruments as quotes of both sides: of the other instrument the last one known, or, where the venue
     lists only one, what its own implies."""
     sides = (
@@ -104,14 +106,21 @@ def _of_feed(markets: pl.DataFrame, quotes: pl.DataFrame) -> pl.DataFrame:
         for side in ("yes", "no")
         for name in _FOUR
     ]
-    rows = [
-        pl.when(pl.col("side") == side).then(pl.col("input_row")).forward_fill().over(KEY).alias(f"{side}_row")
+    last = [
+        pl.when(pl.col("side") == side).then(pl.col(name)).forward_fill().over(KEY).alias(f"{side}_{alias}")
         for side in ("yes", "no")
+        for name, alias in (("input_row", "row"), ("ts", "ts"))
     ]
-    told = of_market.with_columns(*own, *rows).with_columns(_mirrored("yes", "no") + _mirrored("no", "yes"))
-    return told.drop(
-        "bid", "ask", "bid_size", "ask_size", "side", "has_both", "instrument", "seq", "raw_row", "ts_recv"
-    )
+    told = of_market.with_columns(*own, *last).with_columns(_fresh("yes", stale_s) + _fresh("no", stale_s))
+    both_sides = told.with_columns(_mirrored("yes", "no") + _mirrored("no", "yes"))
+    of_event = ("bid", "ask", "bid_size", "ask_size", "side", "has_both", "instrument", "seq", "raw_row", "ts_recv")
+    return both_sides.with_columns(ts_quoted=pl.min_horizontal("yes_ts", "no_ts")).drop(*of_event, "yes_ts", "no_ts")
+
+
+def _fresh(side: str, stale_s: int) -> list[pl.Expr]:
+    """A side as it was last quoted, or nothing where that is too long ago."""
+    is_fresh = pl.col("ts") - pl.col(f"{side}_ts") <= pl.duration(seconds=stale_s)
+    return [pl.when(is_fresh).then(f"{side}_{name}").alias(f"{side}_{name}") for name in (*_FOUR, "row", "ts")]
 
 
 def _mirrored(side: str, other: str) -> list[pl.Expr]:

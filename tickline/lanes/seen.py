@@ -40,7 +40,7 @@ class Seen:
         self._spec = spec
         self._watches = watched(spec.lanes)
         self._readiness: Mapping[str, Readiness] = {}
-        told = mapping.select("pair_id", "mapping", "is_tradable", "severity", pl.col("decided_at").dt.epoch("ns"))
+        told = mapping.with_columns(pl.col("decided_at").dt.epoch("ns")).drop("flags")
         self._pairs = {row["pair_id"]: row for row in told.iter_rows(named=True)}
         self._books: list[Book] = []
         dated = events.select("venue", pl.col("ts", "ts_event").dt.epoch("ns")).drop_nulls("ts_event")
@@ -61,7 +61,7 @@ class Seen:
             stake=self._spec.stake,
             kills=self._world.kills,
             checks=self._world.checks,
-            pairs=self._paired(opportunity),
+            pairs=self._paired(opportunity, structure),
             markets={leg.market: self._listed(leg.market, structure) for leg in legs},
             readiness=self._readiness,
             skews_ns=self._skews(opportunity.ts_ns),
@@ -69,6 +69,7 @@ class Seen:
             impact=self._world.impact,
             entry=self._world.entry,
             looks={leg: self._looks(leg, structure, self._spec.stake.robustness) for leg in legs},
+            fees=self.fees(opportunity, structure),
         )
 
     def _skews(self, now_ns: int) -> dict[str, int]:
@@ -80,13 +81,16 @@ class Seen:
         }
         return {venue: ts_event - ts for venue, (_, ts, ts_event) in last.items()}
 
-    def _paired(self, opportunity: Opportunity) -> dict[str, Paired]:
-        """The pair an opportunity stands on. What was decided later that day is not decided yet."""
+    def _paired(self, opportunity: Opportunity, structure: Structure) -> dict[str, Paired]:
+        """The pair an opportunity stands on. What was decided later is not decided yet, and only for the terms then."""
         row = self._pairs.get(opportunity.basket.pair_id or "")
         if row is None:
             return {}
-        decided = row["decided_at"] is not None and row["decided_at"] <= opportunity.ts_ns
-        paired = Paired(row["mapping"], row["is_tradable"] and decided, Severity(row["severity"]))
+        holds = row["decided_at"] is not None and row["decided_at"] <= opportunity.ts_ns
+        for side in ("left", "right"):
+            at = structure.row_of(MarketKey(row[f"{side}_venue"], row[f"{side}_market"]))
+            holds = holds and structure.markets["terms_sha256"][at] == row[f"{side}_terms"]
+        paired = Paired(row["mapping"], row["is_tradable"] and holds, Severity(row["severity"]))
         return {row["pair_id"]: paired}
 
     def fees(self, opportunity: Opportunity, structure: Structure) -> dict[MarketKey, Fees]:
@@ -103,7 +107,8 @@ class Seen:
         row, side = structure.row_of(leg.market), YES if leg.side is Side.YES else NO
         since = self._books[-1].ts_ns - settings.within_s * 1_000_000_000
         books = [book for book in self._books[-settings.most :] if book.ts_ns >= since and book.is_open[row]]
-        offered = [book for book in books if not math.isnan(book.ask[row, side])]
+        quoted = {int(book.ts_quote[row]): book for book in books}  # one quote that stands for long is one look
+        offered = [book for book in quoted.values() if not math.isnan(book.ask[row, side])]
         sizes = [float(book.ask_size[row, side]) for book in offered]
         return Looks(
             tuple(float(book.ask[row, side]) for book in offered),

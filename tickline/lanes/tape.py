@@ -161,12 +161,15 @@ def told(positions: Iterable[Position], event: Event, settings: PaperSettings) -
 def ends_of(markets: pl.DataFrame) -> list[MarketEnd]:
     """When markets (CLEAN_MARKETS with `venue`, every version) stop trading, and what they resolve to.
 
-    A result is known from the look that last showed it on. Where the frame has the columns of ORIGIN it is from there.
+    A result is known from the look that last showed it on; what was voided resolves so, whether or not its venue names
+    a result. Where the frame has the columns of ORIGIN it is from there.
     """
     found: list[MarketEnd] = []
     last = markets.sort("version").unique(KEY, keep="last", maintain_order=True)
     origin = [name for name in ORIGIN if name in markets.columns]
-    told = last.select(*KEY, "result", *origin, *(_ns(name) for name in ("ts_close", "ts_settle", "ts_last")))
+    voided = pl.when(pl.col("status") == Status.VOIDED).then(pl.lit("void")).alias("result")
+    result = pl.coalesce("result", voided)
+    told = last.select(*KEY, result, *origin, *(_ns(name) for name in ("ts_close", "ts_settle", "ts_last")))
     for row in told.sort(KEY).iter_rows(named=True):
         key = MarketKey(row["venue"], row["market_id"])
         if row["ts_close"] is not None:

@@ -4,6 +4,7 @@ quotes, its mappings, and what the day before left open."""
 import hashlib
 import importlib.metadata
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
@@ -25,7 +26,7 @@ from tickline.sizing.impact import ImpactCurve, refit
 STAGE = "lanes"
 _LISTED = ("clean_markets", "market_quotes", "quarantine_markets")
 _TRADED = ("lane_positions", "lane_fills")
-_JUDGED = ("clean_markets", "clean_quotes", "mapping")
+_JUDGED = ("clean_markets", "market_quotes", "clean_quotes", "mapping")
 """What a decision stands on: its gates ask for the verdicts on these."""
 
 
@@ -40,7 +41,10 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
         listed = [PartitionKey(dataset, name, period) for name in spec.venues for dataset in _LISTED]
         quotes = [PartitionKey("clean_quotes", name, period) for name in quoted]
         mapped = [PartitionKey("mapping", name, period) for name in spec.mappings]
-        return [*map(Need, (*listed, *quotes, *mapped)), *_left_before(spec, period, known)]
+        # What a day's mapping says it says of the day's end; while the day lasts, that of the day before is known.
+        before = [replace(key, period=_day_before(period)) for key in mapped if _day_before(period) in known]
+        stood = [Need(key, required=False) for key in before]
+        return [*map(Need, (*listed, *quotes, *mapped)), *stood, *_left_before(spec, period, known)]
 
     def build(inputs: Inputs, period: str) -> Built:
         frames = replay(material_of(inputs, date.fromisoformat(period), spec), spec)
@@ -71,18 +75,16 @@ def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
         quotes=_of_venues(inputs, "clean_quotes"),
         looks=_of_venues(inputs, "market_quotes"),
         refused=_of_venues(inputs, "quarantine_markets"),
+        stale_s=spec.pricing.max_quote_age_s,
     )
-    mapped = [
-        inputs.lake.scan([one]).with_columns(mapping=pl.lit(one.key.venue)).collect() for one in inputs.of("mapping")
-    ]
     impact, entry = _learned(inputs, spec)
-    empty = DATASETS["mapping"].empty().with_columns(mapping=pl.lit(None, pl.String))
     return Material(
         day=day,
         markets=markets,
         events=events,
-        mapping=pl.concat(mapped) if mapped else empty,
-        state=inputs.scan("lane_state").collect(),
+        mapping=_mapping(inputs, _day_before(day.isoformat())),
+        mapping_after=_mapping(inputs, day.isoformat()),
+        state=_last_state(inputs),
         # A recorded day was not stopped by anybody; what was found wrong with its data since stops it now.
         world=World(
             checks=_checks(inputs),
@@ -94,12 +96,32 @@ def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
     )
 
 
+def _day_before(period: str) -> str:
+    return (date.fromisoformat(period) - timedelta(days=1)).isoformat()
+
+
+def _mapping(inputs: Inputs, period: str) -> pl.DataFrame:
+    """What the mappings say at the end of a day, each row with the name of its mapping."""
+    frames = [
+        inputs.lake.scan([one]).with_columns(mapping=pl.lit(one.key.venue)).collect()
+        for one in inputs.of("mapping")
+        if one.key.period == period
+    ]
+    return pl.concat([DATASETS["mapping"].empty().with_columns(mapping=pl.lit(None, pl.String)), *frames])
+
+
+def _last_state(inputs: Inputs) -> pl.DataFrame:
+    left = inputs.of("lane_state")
+    return inputs.lake.scan(left[-1:]).collect() if left else DATASETS["lane_state"].empty()
+
+
 def _left_before(spec: LaneSpec, period: str, known: Collection[str]) -> list[Need]:
-    """What the stage left itself: the state of the day before, and the paper trades of the days it learns from."""
+    """What the stage left itself on the days it learns from: paper trades, and the state of the last that was made. So
+    a day that cannot be made costs no open position and no exposure."""
     day = date.fromisoformat(period)
     before = [(day - timedelta(days=back)).isoformat() for back in range(1, spec.learned_days + 1)]
-    wanted = [("lane_state", before[0]), *((dataset, one) for one in before for dataset in _TRADED)]
-    return [Need(PartitionKey(dataset, spec.name, one), required=False) for dataset, one in wanted if one in known]
+    wanted = [(dataset, one) for one in before for dataset in ("lane_state", *_TRADED) if one in known]
+    return [Need(PartitionKey(dataset, spec.name, one), required=False) for dataset, one in wanted]
 
 
 def _learned(inputs: Inputs, spec: LaneSpec) -> tuple[dict[str, ImpactCurve], dict[str, EntryOdds]]:
@@ -150,6 +172,6 @@ def _standing(verdict: Verdict) -> Checked:
 
 
 def _code() -> str:
-    own = (__name__, "tickline.lanes", "tickline.markets", "tickline.sizing", "tickline.lake.lane_schemas")
-    parts = (code_version(*own), f"pydantic={importlib.metadata.version('pydantic')}")
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    ours = ("lanes", "markets", "sizing", "execution.queueing", "lake.lane_schemas")
+    own = code_version(__name__, *(f"tickline.{name}" for name in ours))
+    return hashlib.sha256(f"{own}\npydantic={importlib.metadata.version('pydantic')}".encode()).hexdigest()

@@ -14,14 +14,16 @@ from runners.commands.backtest import write_page
 from runners.commands.kpi import Statement, reconciled, sample_of
 from runners.commands.lanes import spec_of
 from runners.packet_page import page
-from tickline.kpi.lanes import READS, read_run
+from tickline.kpi.lanes import read_run
 from tickline.kpi.packet import Evidence, as_data, packet
 from tickline.kpi.promotion import Checks
+from tickline.lake.keys import PartitionKey
+from tickline.lake.lane_schemas import LANES
 from tickline.lake.records import Publication
 from tickline.lanes.spec import LaneSpec
 from tickline.workspace import Workspace, workspace
 
-_JUDGED = (*READS, "identification")
+_MADE = (*LANES, "identification")
 
 
 def write_packet(
@@ -63,12 +65,17 @@ def write_packet(
 
 
 def _published(here: Workspace, spec: LaneSpec, first: str, last: str) -> list[Publication]:
-    return [
+    """What the set of lanes left of the days, and what that stands on."""
+    catalog = here.lake.catalog
+    made = [
         publication
-        for dataset in _JUDGED
-        for key, publication in here.lake.catalog.everything(dataset=dataset, venue=spec.name).items()
+        for dataset in _MADE
+        for key, publication in catalog.everything(dataset=dataset, venue=spec.name).items()
         if not key.is_daily or first <= key.period <= last
     ]
+    inputs = (one for ones in catalog.inputs_of_all(made).values() for one in ones if one.kind == "object")
+    stood_on = {PartitionKey.parse(one.name) for one in inputs} - {one.key for one in made}
+    return [*made, *catalog.currents(sorted(stood_on)).values()]
 
 
 def _checks(here: Workspace, published: list[Publication]) -> Checks:

@@ -261,7 +261,7 @@ def test_prices_that_came_together_again_are_not_apart() -> None:
 def test_whoever_approved_while_prices_were_apart_has_seen_it() -> None:
     of = known(*BOTH, mids=looks(0.3, range(0, 24)))
     row = only(ONE, of, ruling("x", "y", at=DAY + timedelta(hours=10)))
-    assert (row["severity"], row["is_tradable"]) == ("warn", True)
+    assert (row["severity"], row["is_tradable"]) == ("note", True)
 
 
 @pytest.mark.parametrize(

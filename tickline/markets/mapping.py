@@ -293,19 +293,16 @@ def _unlike_approved(pairs: pl.DataFrame) -> pl.DataFrame:
 def _settled(findings: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
     """The findings, those that the approval in force was given in the knowledge of made milder; MAPPING_DRIFT order.
 
-    Changed terms are a note once the new ones are approved, and a divergence that began before is a warning.
+    Changed terms are a note once the new ones are approved, and so is a divergence that began before.
     """
     approved = pairs.filter("is_approved").select("pair_id", "as_approved", "decided_at")
     is_known = (pl.col("kind") == "terms") & pl.col("as_approved").fill_null(False)
     was_seen = (pl.col("kind") == "divergence") & (pl.col("ts") <= pl.col("decided_at")).fill_null(False)
-    mild = pl.col("severity").is_in([Severity.NONE.value, Severity.NOTE.value, Severity.WARN.value])
     return (
         findings.join(approved, on="pair_id", how="left")
         .with_columns(
-            severity=pl.when(is_known)
+            severity=pl.when(is_known | (was_seen & (pl.col("severity") != Severity.NONE.value)))
             .then(pl.lit(Severity.NOTE.value))
-            .when(was_seen & ~mild)
-            .then(pl.lit(Severity.WARN.value))
             .otherwise("severity")
         )
         .select(*MAPPING_DRIFT.columns)

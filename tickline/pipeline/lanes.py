@@ -19,6 +19,7 @@ from tickline.lanes.gates import Checked, CheckStanding
 from tickline.lanes.recorded import events_of
 from tickline.lanes.seen import World
 from tickline.lanes.spec import LaneSpec
+from tickline.markets.members import as_listed
 from tickline.pipeline.stage import Built, Cadence, Inputs, Need, Stage, code_version
 from tickline.reference.models import Venue
 from tickline.sizing.impact import ImpactCurve, refit
@@ -41,8 +42,10 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
         listed = [PartitionKey(dataset, name, period) for name in spec.venues for dataset in _LISTED]
         quotes = [PartitionKey("clean_quotes", name, period) for name in quoted]
         mapped = [PartitionKey("mapping", name, period) for name in spec.mappings]
-        # What a day's mapping says it says of the day's end; while the day lasts, that of the day before is known.
-        before = [replace(key, period=_day_before(period)) for key in mapped if _day_before(period) in known]
+        # What a day's mapping says it says of the day's end; while the day lasts, that of the day before is known. What
+        # was listed the day before tells whether a group is still whole.
+        told = [*(PartitionKey("clean_markets", name, period) for name in spec.venues), *mapped]
+        before = [replace(key, period=_day_before(period)) for key in told if _day_before(period) in known]
         stood = [Need(key, required=False) for key in before]
         return [*map(Need, (*listed, *quotes, *mapped)), *stood, *_left_before(spec, period, known)]
 
@@ -69,12 +72,13 @@ def lane_stage(spec: LaneSpec, venues: Sequence[Venue], days: Sequence[date]) ->
 
 def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
     """What a day of lanes is replayed from, out of the partitions it needs."""
-    markets = _of_venues(inputs, "clean_markets")
+    today, yesterday = day.isoformat(), _day_before(day.isoformat())
+    markets = as_listed(_of_venues(inputs, "clean_markets", today), _of_venues(inputs, "clean_markets", yesterday))
     events = events_of(
         markets,
-        quotes=_of_venues(inputs, "clean_quotes"),
-        looks=_of_venues(inputs, "market_quotes"),
-        refused=_of_venues(inputs, "quarantine_markets"),
+        quotes=_of_venues(inputs, "clean_quotes", today),
+        looks=_of_venues(inputs, "market_quotes", today),
+        refused=_of_venues(inputs, "quarantine_markets", today),
         stale_s=spec.pricing.max_quote_age_s,
     )
     impact, entry = _learned(inputs, spec)
@@ -82,8 +86,8 @@ def material_of(inputs: Inputs, day: date, spec: LaneSpec) -> Material:
         day=day,
         markets=markets,
         events=events,
-        mapping=_mapping(inputs, _day_before(day.isoformat())),
-        mapping_after=_mapping(inputs, day.isoformat()),
+        mapping=_mapping(inputs, yesterday),
+        mapping_after=_mapping(inputs, today),
         state=_last_state(inputs),
         # A recorded day was not stopped by anybody; what was found wrong with its data since stops it now.
         world=World(
@@ -133,8 +137,8 @@ def _learned(inputs: Inputs, spec: LaneSpec) -> tuple[dict[str, ImpactCurve], di
     return refit(fills, declared, spec.stake.fitting), odds_by_lane(ended, fills, spec.lanes, spec.entry)
 
 
-def _of_venues(inputs: Inputs, dataset: str) -> pl.DataFrame:
-    """A dataset of every venue, each row with its venue and with where it is from."""
+def _of_venues(inputs: Inputs, dataset: str, period: str) -> pl.DataFrame:
+    """A dataset of every venue on a day, each row with its venue and with where it is from."""
     frames = [
         inputs.lake.scan([one])
         .with_row_index("input_row")
@@ -146,6 +150,7 @@ def _of_venues(inputs: Inputs, dataset: str) -> pl.DataFrame:
             input_period=pl.lit(one.key.period),
         )
         for one in inputs.of(dataset)
+        if one.key.period == period
     ]
     if frames:
         return pl.concat(frames).collect()

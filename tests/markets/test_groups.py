@@ -22,7 +22,8 @@ def market(name: str, **changed: Any) -> dict[str, Any]:
 
 def strike(name: str, op: str, low: float | None = None, high: float | None = None, **changed: Any) -> dict[str, Any]:
     rules = "Yes if the highest temperature is as said."
-    title = f"Will it be {low} or {high}?"
+    said = {"lt": f"<{high}°", "gt": f">{low}°", "ge": f"{low}° or above", "between": f"{low}-{high}°"}[op]
+    title = f"Will the high be {said} on March 7?"
     return market(name, title=title, strike_op=op, strike_low=low, strike_high=high, rules=rules, **changed)
 
 
@@ -107,6 +108,61 @@ def test_buckets_are_exclusive_and_exhaustive_just_where_every_number_falls_in_o
         assert {row["label"] for row in rows} == {"exhaustive"}
 
 
+def asked(name: str, op: str, number: float, **changed: Any) -> dict[str, Any]:
+    ends = {"strike_high": number} if op in ("lt", "le") else {"strike_low": number}
+    return market(name, strike_op=op, **({"title": name} | ends | changed))
+
+
+CPI, JOBS = "Will CPI be {} in March?", "Will unemployment be {} in March?"
+
+
+@pytest.mark.parametrize(
+    "markets",
+    [
+        [asked("CPI below 2.5%", "lt", 2.5), asked("Unemployment above 4%", "gt", 4)],
+        [asked("CPI below 4%", "lt", 4), asked("Unemployment at least 4%", "ge", 4)],
+        [
+            asked("A", "lt", 4, title="March", yes_label="CPI below 4%"),
+            asked("B", "ge", 4, title="March", yes_label="Jobless 4% or more"),
+        ],
+        [asked("Is it below 7 on March 7?", "lt", 7), asked("Is it at least 7 on March 8?", "ge", 7)],
+        [asked("Is it below 7 by 5 PM?", "lt", 7), asked("Is it at least 7 by 6 PM?", "ge", 7)],
+        [
+            asked("A", "lt", 7, title="Is it below 7?", ts_close=EXPIRY),
+            asked("B", "ge", 7, title="Is it at least 7?", ts_close=datetime(2026, 3, 7, tzinfo=UTC)),
+        ],
+    ],
+)
+def test_pieces_of_different_numbers_exclude_nothing(markets: list[dict[str, Any]]) -> None:
+    assert label(*markets) is None
+
+
+def test_two_numbers_of_one_event_are_two_groups() -> None:
+    rows = found(*(asked(of.format(said), op, 4) for of in (CPI, JOBS) for said, op in (("<4%", "lt"), ("≥4%", "ge"))))
+    groups = {row["market_id"]: row["group_id"] for row in rows}
+    assert {row["label"] for row in rows} == {"exhaustive"}
+    assert groups[CPI.format("<4%")] == groups[CPI.format("≥4%")] != groups[JOBS.format("<4%")]
+    assert groups[JOBS.format("<4%")] == groups[JOBS.format("≥4%")]
+
+
+@pytest.mark.parametrize(
+    ("low", "middle", "high"),
+    [
+        ("44° or below", "45° to 46°", "47° or above"),
+        ("<45°", "45-46°", ">46°"),
+        ("below 45°", "between 45° and 46°", "greater than 46°"),
+    ],
+)
+def test_pieces_are_told_in_the_ways_venues_tell_them(low: str, middle: str, high: str) -> None:
+    ends = [("lt", None, 45.0), ("between", 45.0, 46.0), ("gt", 46.0, None)]
+    for title, said in (("Will the high be {} on March 8?", "Yes"), ("The high on March 8", "{}")):
+        pieces = [
+            strike(told, *end) | {"title": title.format(told), "yes_label": said.format(told)}
+            for told, end in zip((low, middle, high), ends, strict=True)
+        ]
+        assert label(*pieces) == ("exhaustive", "metadata")
+
+
 def named(name: str, **changed: Any) -> dict[str, Any]:
     return market(name, exclusive_id="CUP", is_exclusive=True, yes_label=name, **changed)
 
@@ -120,6 +176,9 @@ def named(name: str, **changed: Any) -> dict[str, Any]:
         ([named("France"), named("Another Green World")], ("unknown", "metadata")),
         ([named("France", exhausts=True), named("Spain", exhausts=True)], ("exhaustive", "metadata")),
         ([named("France", exhausts=False), named("Other", exhausts=False)], ("non_exhaustive", "metadata")),
+        ([named("France", exhausts=True), named("Spain", exhausts=False)], ("non_exhaustive", "metadata")),
+        ([named("France", exhausts=False), named("Spain", exhausts=True)], ("non_exhaustive", "metadata")),
+        ([named("France"), named("Spain", exhausts=True)], ("exhaustive", "metadata")),
         (
             [named("Araki", rules="If he stays, all markets resolve to No."), named("Other")],
             ("non_exhaustive", "heuristic"),
@@ -142,7 +201,7 @@ def test_a_group_with_a_market_nobody_could_read_is_not_exhaustive() -> None:
 
 
 def test_thresholds_of_one_number_are_a_ladder() -> None:
-    rows = found(strike("A", "gt", 5), strike("B", "ge", 6), strike("C", "gt", 7))
+    rows = found(*(strike(name, "gt", number) for name, number in (("A", 5), ("B", 6), ("C", -7))))
     assert {(row["group_kind"], row["label"]) for row in rows} == {("ladder", None)}
     assert len({row["group_id"] for row in rows}) == 1
 
@@ -153,6 +212,59 @@ def test_thresholds_of_different_things_or_days_are_none() -> None:
     for second in (other, later, strike("B", "lt", high=7), strike("B", "gt", 5)):
         rows = found(strike("A", "gt", 5), second)
         assert "ladder" not in {row["group_kind"] for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("BTC above 70,000 on March 7?", "BTC above 75,000 on March 7?"),
+        ("BTC above $70k on March 7?", "BTC above $75K on March 7?"),
+        ("BTC above 0.07m on March 7?", "BTC above 0.075 million on March 7?"),
+        ("On March 7, is BTC 70000.00 or more?", "On March 7, is BTC 75,000.0 or more?"),
+        ("BTC above 70 thousand on March 7?", "BTC above 75,000 on March 7?"),
+        ("BTC on March 7?", "BTC on March 7?"),
+    ],
+)
+def test_a_ladder_tells_its_strike_as_venues_write_it(first: str, second: str) -> None:
+    rows = found(asked("A", "gt", 70000, title=first), asked("B", "gt", 75000, title=second))
+    assert {row["group_kind"] for row in rows} == {"ladder"}
+    assert len({row["group_id"] for row in rows}) == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (("BTC above 70,000 on March 7?", 70000), ("BTC above 75,000 on March 9?", 75000)),
+        (("BTC above 70,000 by 5 PM?", 70000), ("BTC above 75,000 by 6 PM?", 75000)),
+        (("Rain above 7 on March 7?", 7), ("Rain above 9 on March 9?", 9)),
+        (("On March 7, rain above 7?", 7), ("On March 9, rain above 9?", 9)),
+        (("BTC above 70 on March 7?", 70000), ("BTC above 75 on March 7?", 75000)),
+        (("Spend above 7 million?", 7), ("Spend above 9 thousand?", 9)),
+    ],
+)
+def test_other_numbers_tell_thresholds_apart(first: tuple[str, float], second: tuple[str, float]) -> None:
+    rows = found(*(asked(title, "gt", number) for title, number in (first, second)))
+    assert {row["group_kind"] for row in rows} == {None}
+
+
+def test_a_number_below_nothing_is_told_with_a_minus() -> None:
+    low, high = "Will it be -5\N{EN DASH}-3°?", "Will it be above \N{MINUS SIGN}3°?"
+    pieces = [
+        strike("L", "lt", high=-5) | {"title": "Will it be below -5°?"},
+        strike("M", "between", -5, -3) | {"title": low},
+        strike("H", "gt", -3) | {"title": high},
+    ]
+    assert label(*pieces) == ("exhaustive", "metadata")
+    assert label(pieces[0], pieces[2] | {"title": "Will it be above 3°?"}) is None
+
+
+def test_no_markets_have_no_groups() -> None:
+    assert grouped(NOBODY, NOBODY).is_empty()
+
+
+def test_thresholds_that_close_at_different_times_are_no_ladder() -> None:
+    rows = found(strike("A", "gt", 5, ts_close=EXPIRY), strike("B", "gt", 7, ts_close=datetime(2026, 3, 7, tzinfo=UTC)))
+    assert {row["group_kind"] for row in rows} == {None}
 
 
 def test_a_parent_is_the_venues_word_or_the_stage_before() -> None:

@@ -7,6 +7,7 @@ resolve to yes is its label; a group of which a market could not be read is neve
 import polars as pl
 
 from tickline.markets.model import Basis, GroupKind, Label, StrikeOp
+from tickline.markets.questions import uncompared, without_strikes
 
 COLUMNS = ("market_id", "group_id", "group_kind", "label", "label_source", "parent_id", "parent_source")
 
@@ -17,7 +18,6 @@ _CATCH_ALL = (
     r"|^(?i:draw)\b"
     rf"|^(?i:will {_ANY_OTHER})\b"
 )
-_NUMBERS = r"[\d.,:]+"
 _FINEST = 1e-9
 
 _STAGES = (
@@ -38,7 +38,8 @@ def grouped(markets: pl.DataFrame, unread: pl.DataFrame) -> pl.DataFrame:
     `markets` are looks (see `tickline.markets.looks.LOOKS`), one a market; `unread` those, of any number, whose terms
     could not be read. A market is in one group: what the venue names, else a set of buckets, else a ladder.
     """
-    exclusive = pl.concat([_named(markets), _buckets(markets)]).unique("market_id", keep="first", maintain_order=True)
+    buckets = _buckets(markets)
+    exclusive = pl.concat([_named(markets, buckets), buckets]).unique("market_id", keep="first", maintain_order=True)
     exclusive = exclusive.filter(pl.len().over("group_id") > 1)
     ladders = _ladders(markets.join(exclusive, on="market_id", how="anti"))
     found = pl.concat([_labelled(exclusive, unread), ladders], how="diagonal")
@@ -51,13 +52,12 @@ def grouped(markets: pl.DataFrame, unread: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _named(markets: pl.DataFrame) -> pl.DataFrame:
-    """Exclusive groups by the venue's own word."""
-    said = (
-        pl.when("exhausts").then(pl.lit(Label.EXHAUSTIVE)).when(~pl.col("exhausts")).then(pl.lit(Label.NON_EXHAUSTIVE))
-    )
+def _named(markets: pl.DataFrame, buckets: pl.DataFrame) -> pl.DataFrame:
+    """Exclusive groups by the venue's own word. They exhaust where each of the members that say so says yes."""
     group = pl.col("exclusive_id")
-    tiled = _buckets(markets).select("market_id", tiles=pl.col("label") == Label.EXHAUSTIVE)
+    exhausts = pl.col("exhausts").min().over(group)
+    said = pl.when(exhausts).then(pl.lit(Label.EXHAUSTIVE)).when(~exhausts).then(pl.lit(Label.NON_EXHAUSTIVE))
+    tiled = buckets.select("market_id", tiles=pl.col("label") == Label.EXHAUSTIVE)
     members = markets.filter(group.is_not_null()).join(tiled, on="market_id", how="left")
     all_no = pl.col("rules").str.contains(_ALL_NO).fill_null(value=False).any().over(group)
     catch_all = pl.any_horizontal(
@@ -71,7 +71,7 @@ def _named(markets: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit(Label.EXHAUSTIVE))
     )
     by_record = pl.coalesce(
-        said.first().over(group),
+        said,
         pl.when(pl.col("tiles").fill_null(value=False).all().over(group)).then(pl.lit(Label.EXHAUSTIVE)),
     )
     source = pl.when(by_record.is_null() & by_words.is_not_null()).then(pl.lit(Basis.HEURISTIC))
@@ -88,13 +88,17 @@ def _named(markets: pl.DataFrame) -> pl.DataFrame:
 def _buckets(markets: pl.DataFrame) -> pl.DataFrame:
     """Exclusive groups of an event whose strikes cut a number's line into pieces that do not overlap.
 
-    They exhaust it where they reach from end to end without a hole. Between two closed ends fits one step of the grid
-    on which the number is told, a power of ten up to 1, of which all pieces are whole numbers of.
+    Of one number are those that ask the same but for the strike and how the number compares with it. They exhaust it
+    where they reach from end to end without a hole. Between two closed ends fits one step of the grid on which the
+    number is told, a power of ten up to 1, of which all pieces are whole numbers of.
     """
     op, low, high = pl.col("strike_op"), pl.col("strike_low"), pl.col("strike_high")
-    event = ["event_id", "ts_expiry"]
+    event = ["event_id", "ts_expiry", "ts_close", "words"]
+    comparable = markets.filter(_comparable() & (pl.col("is_exclusive").fill_null(value=True)))
+    words = pl.concat_str([uncompared(pl.col(name)) for name in ("title", "yes_label")], separator="\n")
+    asked = without_strikes(comparable, "title", "yes_label").select("market_id", words.alias("words"))
     pieces = (
-        markets.filter(_comparable() & (pl.col("is_exclusive").fill_null(value=True)))
+        comparable.join(asked, on="market_id", how="left")
         .with_columns(
             pl.when(op.is_in([StrikeOp.LT, StrikeOp.LE])).then(float("-inf")).otherwise(low).alias("from"),
             pl.when(op.is_in([StrikeOp.GT, StrikeOp.GE]))
@@ -135,7 +139,7 @@ def _buckets(markets: pl.DataFrame) -> pl.DataFrame:
         "market_id",
         "event_id",
         "exclusive_id",
-        pl.format("{}/buckets/{}", "event_id", pl.col("ts_expiry").dt.epoch("s").fill_null(0)).alias("group_id"),
+        pl.format("{}/buckets/{}", "event_id", pl.col("market_id").min().over(event)).alias("group_id"),
         pl.when("tiles").then(pl.lit(Label.EXHAUSTIVE)).otherwise(pl.lit(Label.UNKNOWN)).alias("label"),
         pl.lit(Basis.METADATA).alias("label_source"),
     )
@@ -158,19 +162,15 @@ def _labelled(exclusive: pl.DataFrame, unread: pl.DataFrame) -> pl.DataFrame:
 
 
 def _ladders(markets: pl.DataFrame) -> pl.DataFrame:
-    """Thresholds of one number: the same event, end and words, but for the numbers in them."""
+    """Thresholds of one number: the same event, end and words, but for the strike's number in them."""
     rises = pl.col("strike_op").is_in([StrikeOp.GT, StrikeOp.GE])
     falls = pl.col("strike_op").is_in([StrikeOp.LT, StrikeOp.LE])
     way = pl.when(rises).then(pl.lit("up")).when(falls).then(pl.lit("down"))
-    words = pl.concat_str(
-        [pl.col(name).fill_null("").str.replace_all(_NUMBERS, "") for name in ("title", "rules")], separator="\n"
-    )
-    of_ladder = ["event_id", "ts_expiry", "way", "words"]
-    rungs = (
-        markets.filter(_comparable())
-        .with_columns(way.alias("way"), words.alias("words"))
-        .filter(pl.col("way").is_not_null())
-    )
+    of_ladder = ["event_id", "ts_expiry", "ts_close", "way", "words"]
+    comparable = markets.filter(_comparable() & way.is_not_null())
+    words = pl.concat_str("title", "rules", separator="\n").alias("words")
+    asked = without_strikes(comparable, "title", "rules").select("market_id", words)
+    rungs = comparable.with_columns(way.alias("way")).join(asked, on="market_id", how="left")
     rung = pl.struct("strike_op", pl.coalesce("strike_low", "strike_high"))
     return rungs.filter(
         (pl.len().over(of_ladder) > 1) & (rung.n_unique().over(of_ladder) == pl.len().over(of_ladder))

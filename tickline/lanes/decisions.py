@@ -7,11 +7,12 @@ from decimal import Decimal
 import polars as pl
 
 from tickline.lake.lane_schemas import DECISIONS
-from tickline.lanes.depth import Reach, average, reach
+from tickline.lanes.depth import Level, Reach, average, of_each, reach, walked
 from tickline.lanes.desk import NS_A_DAY, DeskState, exposure_of, on_day, take
 from tickline.lanes.expected import CERTAIN
 from tickline.lanes.gates import Case, Context, answers
-from tickline.lanes.model import Decision, Opportunity
+from tickline.lanes.model import Decision, Opportunity, PricedLeg
+from tickline.markets.fees import most_fee
 from tickline.sizing.robust import UNSEEN
 from tickline.sizing.stake import Means, Offer, Proposal, Stake, keys_of, stake_of
 
@@ -88,7 +89,11 @@ def frames(decisions: Iterable[Decision]) -> pl.DataFrame:
 
 
 def _sized(state: DeskState, opportunity: Opportunity, context: Context) -> tuple[Proposal, Stake]:
-    """The size at the best prices; where that goes deeper than they do, at what the levels cost on average."""
+    """The size at which a unit is reckoned at what it costs at that size.
+
+    It is sized as detected first, then at what so many cost, until that is no more than it was sized at. What a unit
+    costs only goes up on the way, so sizes only go down.
+    """
     settings, lane = context.stake, opportunity.basket.lane.value
     held = reach(opportunity, context.levels, least_edge=context.gates.edge)
     proposal = _proposal(opportunity, context, held)
@@ -100,10 +105,10 @@ def _sized(state: DeskState, opportunity: Opportunity, context: Context) -> tupl
         curve=context.impact.get(lane, settings.of_lane(lane).impact),
     )
     stake = stake_of(proposal, means, settings)
-    if not context.levels or all(stake.size <= top for top in held.tops):
-        return proposal, stake
-    deeper = replace(proposal, offers=_at_average(opportunity, context, proposal, size=stake.size))
-    return deeper, stake_of(deeper, means, settings)
+    while stake.size and (offers := _at_size(opportunity, context, proposal, size=stake.size)) != proposal.offers:
+        proposal = replace(proposal, offers=offers)
+        stake = stake_of(proposal, means, settings)
+    return proposal, stake
 
 
 def _proposal(opportunity: Opportunity, context: Context, held: Reach) -> Proposal:
@@ -126,13 +131,35 @@ def _proposal(opportunity: Opportunity, context: Context, held: Reach) -> Propos
     )
 
 
-def _at_average(opportunity: Opportunity, context: Context, proposal: Proposal, *, size: Decimal) -> tuple[Offer, ...]:
+def _at_size(opportunity: Opportunity, context: Context, proposal: Proposal, *, size: Decimal) -> tuple[Offer, ...]:
+    """The offers at what a contract of each costs on average where `size` are bought, and no less than they were at."""
+    if not context.levels and not context.fees:
+        return proposal.offers
     offers = []
     for one, offer in zip(opportunity.legs, proposal.offers, strict=True):
         levels = context.levels.get(one.leg)
         price, fee = average(levels, size) if levels else (offer.price, offer.fee)
-        offers.append(replace(offer, price=price, fee=fee))
+        fee = max(offer.fee, fee, _charged(one, context, size=size))
+        price = max(offer.price, price)
+        is_dearer = price > offer.price or fee > offer.fee
+        offers.append(replace(offer, price=price, fee=fee) if is_dearer else offer)
     return tuple(offers)
+
+
+def _charged(one: PricedLeg, context: Context, *, size: Decimal) -> Decimal:
+    """The most an order of a leg can be charged, of each contract: 0 where the market's fees are not known.
+
+    What is bought at each level is reckoned as an order of its own, which is never charged less.
+    """
+    fees = context.fees.get(one.leg.market)
+    if fees is None:
+        return NOTHING
+    levels = context.levels.get(one.leg) or (Level(one.price, one.depth, one.fee),)
+    charged = (
+        most_fee(fees, level.price, taken, is_maker=False, fills=context.stake.fills)
+        for level, taken in walked(levels, size)
+    )
+    return of_each(sum(charged, NOTHING), size)
 
 
 def _expected(opportunity: Opportunity, stake: Stake, context: Context) -> Decimal:

@@ -1,6 +1,6 @@
 """How much of a basket the books hold: levels walked leg by leg, or the best quotes where there are no more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -62,15 +62,24 @@ def reach(opportunity: Opportunity, levels: Mapping[Leg, Sequence[Level]], *, le
 def average(levels: Sequence[Level], size: Decimal) -> tuple[Decimal, Decimal]:
     """The price and the fee of a contract, on average, of the first `size` of what the levels hold.
 
-    What they do not hold is reckoned at the last of them. Rounded up to 1e-6, so that a size times this is never less
-    than what it costs.
+    What they do not hold is reckoned at the last of them. Rounded as `of_each` rounds.
     """
-    left, paid, fees = size, NOTHING, NOTHING
+    paid, fees = NOTHING, NOTHING
+    for level, taken in walked(levels, size):
+        paid, fees = paid + taken * level.price, fees + taken * level.fee
+    return of_each(paid, size), of_each(fees, size)
+
+
+def walked(levels: Sequence[Level], size: Decimal) -> Iterator[tuple[Level, Decimal]]:
+    """The levels that `size` contracts are bought at, and how many at each; the last has all that is left."""
+    left = size
     for nth, level in enumerate(levels):
         taken = left if nth == len(levels) - 1 else min(left, level.size)
-        paid, fees, left = paid + taken * level.price, fees + taken * level.fee, left - taken
-    return _up(paid / size), _up(fees / size)
+        left -= taken
+        if taken:
+            yield level, taken
 
 
-def _up(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("1e-6"), "ROUND_CEILING")
+def of_each(amount: Decimal, size: Decimal) -> Decimal:
+    """Each contract's part of an amount, rounded up to 1e-6: the size times it is never less than the amount."""
+    return (amount / size).quantize(Decimal("1e-6"), "ROUND_CEILING")

@@ -16,6 +16,7 @@ from tickline.lanes.depth import Level
 from tickline.lanes.desk import DeskState, at_risk
 from tickline.lanes.expected import EntryOdds
 from tickline.lanes.model import GateAnswer, Kind, Leg, Opportunity
+from tickline.markets.fees import Fees
 from tickline.markets.model import Basis, Label, MarketKey, Severity, Status
 from tickline.reference.models import Declared, Share
 from tickline.sizing.impact import ImpactCurve
@@ -112,8 +113,9 @@ class Context:
     `kills` has a reason by "global", "venue:NAME" or "lane:NAME", and is None where the switches cannot be read.
     `checks` are by the name of the venue or mapping whose partitions were checked, `pairs` by pair id. `skews_ns` says
     by venue how much later than we received it its last event was by its own clock; `readiness` is by lane. Some may be
-    left out: `impact` (curves by lane; else the declared one), `clusters` (by event; else each is one of its own) and
-    `levels` (by leg; else the best quotes). `looks`, by leg, may not.
+    left out: `impact` (curves by lane; else the declared one), `clusters` (by event; else each is one of its own),
+    `levels` (by leg; else the best quotes) and `fees` (by market; else the fee of one contract stands as detected, and
+    what rounding costs an order is left out). `looks`, by leg, may not.
     """
 
     now_ns: int
@@ -129,6 +131,7 @@ class Context:
     impact: Mapping[str, ImpactCurve] = field(default_factory=dict)
     entry: Mapping[str, EntryOdds] = field(default_factory=dict)
     levels: Mapping[Leg, Sequence[Level]] = field(default_factory=dict)
+    fees: Mapping[MarketKey, Fees] = field(default_factory=dict)
     looks: Mapping[Leg, Looks] = field(default_factory=dict)
 
 
@@ -300,8 +303,8 @@ def _book(case: Case) -> Said:
 def _edge(case: Case) -> Said:
     stake, least = case.stake, case.context.gates.edge
     told = (
-        f"{stake.net:.6f} a unit is left of {stake.win:.6f} after slippage {stake.slipped:.6f} and lock-up "
-        f"{stake.carry.total:.6f}, {least} is needed"
+        f"{stake.net:.6f} a unit is left of {stake.win:.6f} (fees of {stake.fees:.6f} are paid) after slippage "
+        f"{stake.slipped:.6f} and lock-up {stake.carry.total:.6f}, {least} is needed"
     )
     return stake.net >= least, told
 

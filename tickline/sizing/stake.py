@@ -38,13 +38,15 @@ class StakeSettings(Declared):
     """Everything a size follows from.
 
     `z` is how many standard errors a probability is lowered by. `participation` is the share of the visible depth that
-    may be taken. Sizes are whole lots of `lot` units, `least` of them or none.
+    may be taken. Sizes are whole lots of `lot` units, `least` of them or none. `fills` is into how many parts an order
+    is reckoned to be filled at most, each of which the venue rounds.
     """
 
     z: Annotated[float, Field(ge=0, le=10)] = 1.0
     participation: Annotated[float, Field(gt=0, le=1)] = 0.5
     lot: Annotated[Decimal, Field(gt=0, le=1_000_000)] = Decimal(1)
     least: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    fills: Annotated[int, Field(ge=1, le=1_000)] = 4
     other_lanes: LaneSizing = LaneSizing()
     lanes: dict[Name, LaneSizing] = Field(default={})
     lockup: Lockup = Lockup()
@@ -107,13 +109,14 @@ class Stake:
     """A size, and every number on the way to it.
 
     `unit` is what a unit costs at cautious prices (`costs` by venue), `detected` at those there are; `win` and `edge`
-    are of the first.
+    are of the first. All are with `fees`, those of a unit.
     `limits` are units in whole lots by what limits them, `rooms` what the caps still had room for. Per unit, in
     money: `win` before and `edge` after carry, `slipped` at the size, `net` what is left of the edge after it.
     `expected` is of the whole size and reckons with the chance that the floor is not paid.
     """
 
     detected: Decimal
+    fees: Decimal
     costs: Mapping[str, Decimal]
     unit: Decimal
     chance: float
@@ -145,7 +148,8 @@ def stake_of(proposal: Proposal, means: Means, settings: StakeSettings) -> Stake
     the caps of each venue, the event, its cluster, the lane and the account. A unit is reckoned to lose all it costs.
     """
     declared = settings.of_lane(proposal.lane)
-    detected = sum((one.price + one.fee for one in proposal.offers), NOTHING)
+    fees = sum((one.fee for one in proposal.offers), NOTHING)
+    detected = sum((one.price for one in proposal.offers), fees)
     by_venue = _cautious_costs(proposal, settings.robustness)
     unit = sum(by_venue.values(), NOTHING)
     cost = float(unit)
@@ -168,6 +172,7 @@ def stake_of(proposal: Proposal, means: Means, settings: StakeSettings) -> Stake
     net = edge - slipped
     return Stake(
         detected=detected,
+        fees=fees,
         costs=by_venue,
         unit=unit,
         chance=chance,

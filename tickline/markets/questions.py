@@ -38,17 +38,20 @@ def without_strikes(markets: pl.DataFrame, *names: str) -> pl.DataFrame:
     Rows are as in `markets`: market_id and the names.
     """
     strike = ["strike_op", "strike_low", "strike_high"]
-    text = ["market_id", "name"]
+    texts = (
+        markets.select("market_id", *strike, *names)
+        .unpivot(on=names, index=["market_id", *strike], variable_name="name", value_name="piece")
+        .with_row_index("text")
+    )
     value = pl.col("piece").str.replace(r"^\x{2212}", "-").str.extract(rf"^(-?{_DIGITS})", 1).str.replace_all(",", "")
     suffix = pl.col("piece").str.extract(rf"^[{_MINUS}]?{_DIGITS}({_SUFFIX})$", 1)
     pieces = (
-        markets.select("market_id", *strike, *names)
-        .unpivot(on=names, index=["market_id", *strike], variable_name="name", value_name="piece")
+        texts.select("text", *strike, "piece")
         .with_columns(pl.col("piece").fill_null("").str.to_lowercase().str.extract_all(_PIECE))
         .explode("piece", empty_as_null=True)
         .with_columns(value.cast(pl.Float64).alias("value"), suffix.alias("suffix"))
         .with_columns(
-            (pl.col("value").shift().over(text).is_not_null() & pl.col("piece").str.contains(rf"^[{_MINUS}]")).alias(
+            (pl.col("value").shift().over("text").is_not_null() & pl.col("piece").str.contains(rf"^[{_MINUS}]")).alias(
                 "dash"
             ),
             pl.col("suffix").str.strip_chars().replace_strict(_SCALES, default=1.0).alias("scale"),
@@ -58,15 +61,19 @@ def without_strikes(markets: pl.DataFrame, *names: str) -> pl.DataFrame:
     )
     scaled, plain = pl.col("value") * pl.col("scale"), pl.col("value")
     is_end = [_is(plain, end) | _is(scaled, end) for end in strike[1:]]
-    told = pl.any_horizontal(one & (one.cum_sum().over(text) == 1) for one in is_end)
-    beyond = _is_next_to_an_end() & ~pl.any_horizontal(is_end).any().over(text)
-    is_strike = told | (beyond & (beyond.cum_sum().over(text) == 1))
+    told = pl.any_horizontal(one & (one.cum_sum().over("text") == 1) for one in is_end)
+    beyond = _is_next_to_an_end() & ~pl.any_horizontal(is_end).any().over("text")
+    is_strike = told | (beyond & (beyond.cum_sum().over("text") == 1))
     unit = pl.when(pl.any_horizontal(_is(scaled, end) for end in strike[1:])).then(pl.lit("")).otherwise("suffix")
     mark = pl.concat_str(pl.when("dash").then(pl.lit("-")).otherwise(pl.lit("")), pl.lit(STRIKE), unit.fill_null(""))
-    return (
+    blanked = (
         pieces.with_columns(pl.when(is_strike).then(mark).otherwise("piece").alias("piece"))
-        .group_by(text, maintain_order=True)
+        .group_by("text")
         .agg(pl.col("piece").str.join(""))
+    )
+    return (
+        texts.select("text", "market_id", "name")
+        .join(blanked, on="text", how="left", maintain_order="left")
         .pivot(on="name", on_columns=names, index="market_id", values="piece", maintain_order=True)
         .select("market_id", *names)
     )
@@ -92,5 +99,5 @@ def _is_next_to_an_end() -> pl.Expr:
         .then(pl.col("value") - pl.col("strike_low"))
     )
     is_step = pl.any_horizontal((within - step).abs() < 1e-6 for step in _STEPS)
-    after = pl.col("piece").shift(-1).over("market_id", "name")
+    after = pl.col("piece").shift(-1).over("text")
     return (is_step & after.str.contains(_OR_BEYOND)).fill_null(value=False)

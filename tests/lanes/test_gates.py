@@ -191,12 +191,13 @@ def test_after_the_pause_failures_may_be_tried_again():
     assert asked(**of_desk(failures=5, last_failure_ns=START_NS - 3_600 * SECOND_NS)).is_taken
 
 
-def test_a_warning_that_a_person_accepted_trades_unless_milder_flags_are_asked_for():
-    assert asked(**paired(severity=Severity.WARN)).is_taken
-    strict = replace(
-        GOOD, gates=GateSettings(severity=Severity.NOTE), pairs={CROSS.pair_id: Paired(MAPPED, True, Severity.WARN)}
+def test_a_pair_with_a_warning_does_not_trade_unless_the_configuration_takes_warnings():
+    warned = paired(severity=Severity.WARN)
+    assert "flagged warn, note at worst" in refusers(asked(**warned))["mapping"]
+    lenient = replace(
+        GOOD, gates=GateSettings(severity=Severity.WARN), pairs={CROSS.pair_id: Paired(MAPPED, True, Severity.WARN)}
     )
-    assert "flagged warn, note at worst" in refusers(asked(strict))["mapping"]
+    assert asked(lenient).is_taken
 
 
 def test_a_family_rests_whatever_alias_finds_it_and_an_id_is_never_taken_twice():

@@ -41,7 +41,7 @@ class GateSettings(Declared):
     quote_age_s: Seconds = 900
     apart_s: Seconds = 600
     skew_s: Seconds = 5
-    severity: Severity = Severity.WARN
+    severity: Severity = Severity.NOTE
     """The worst flag that a mapping may trade with; `block` never trades."""
     refused_sources: tuple[Basis, ...] = (Basis.HEURISTIC,)
     confidence: Share = 0.9

@@ -102,16 +102,17 @@ def _sell_all(position: Position, now_ns: int, settings: PaperSettings) -> Posit
 
 def _ev_stop(position: Position, now_ns: int, settings: PaperSettings) -> Exit | None:
     """Held contracts are worth their mid price, what the market expects them to pay: a hedge whose legs fall together
-    is none."""
+    is none. A side that nobody tells of is not known to be worthless."""
     if settings.ev_stop is None:
         return None
     value = position.cash.realised
     for leg, holding in enumerate(position.holdings):
         if holding.held:
             quote = _fresh(position, leg, now_ns, settings)
-            if quote is None:
+            told = None if quote is None else quote.of(position.terms.legs[leg].leg.side)
+            if told is None or not (told.bids or told.asks):
                 return None
-            value += holding.held * _mark(quote.of(position.terms.legs[leg].leg.side))
+            value += holding.held * _mark(told)
     least = -settings.ev_stop * position.cash.stake
     if value >= least:
         return None

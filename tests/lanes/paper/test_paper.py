@@ -281,6 +281,13 @@ def test_the_ev_stop_does_not_judge_by_what_was_detected_or_by_old_quotes(desk, 
     assert (position.phase, fills) == (Phase.HOLDING, [])
 
 
+def test_the_ev_stop_does_not_take_a_side_that_nobody_tells_of_for_worthless(desk, held):
+    settings = desk.PLAIN.model_copy(update={"ev_stop": Decimal("0.3")})
+    silent = [desk.quote(20, desk.A), desk.quote(21, desk.B, no_bid=[("0.49", "50")], no_ask=[("0.51", "50")])]
+    position, fills = desk.follow(held, [*silent, Passed(desk.at(30))], settings)
+    assert (position.phase, fills) == (Phase.HOLDING, [])
+
+
 def test_a_hedge_locks_in_what_beats_holding(desk, held):
     settings = desk.PLAIN.model_copy(update={"hedge_gain": Decimal("0.05")})
     # The other sides: NO of A and YES of B. 2 - 0.45 - 0.51 = 1.04 is not enough, 2 - 0.45 - 0.50 = 1.05 is.

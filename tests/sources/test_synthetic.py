@@ -374,7 +374,9 @@ def test_markets_are_polled_with_their_rules_and_the_quotes_that_stand() -> None
     assert markets.equals(source.markets(MONDAY))
     assert markets.height == 4 * len(venue.instruments)
     assert markets["rules"].str.len_chars().min() > 80
-    assert set(markets["status"]) == {"open"}
+    still = pl.col("ts_close") > pl.col("ts_recv")
+    assert set(markets.filter(still)["status"]) == {"open"}
+    assert set(markets.filter(~still)["status"]) == {"closed", "settled"}
     noon = markets.filter(pl.col("ts_recv") == datetime(2026, 3, 9, 12, tzinfo=UTC), instrument="FILM-26-MERIDIAN")
     standing = (
         true_ticks("predsim_a", Feed.QUOTES, MONDAY)

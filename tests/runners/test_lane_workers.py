@@ -58,7 +58,7 @@ LANES_CODE = '''
                     time.sleep(0.4)
                 case -6.0:
                     garbage = b"\\x10" + bytes(11) + b"not what was agreed"
-                    for descriptor in range(3, 30):
+                    for descriptor in range(3, 1_000):
                         try:
                             os.write(descriptor, garbage)
                         except OSError:

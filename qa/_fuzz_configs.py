@@ -150,7 +150,7 @@ def _document(path: Path) -> dict[str, Any]:
 
 def _small(venue: dict[str, Any]) -> dict[str, Any]:
     """A venue with no more than two of its instruments, and what is said of those."""
-    gone = {instrument["name"] for instrument in venue["instruments"][2:]}
+    gone = {instrument["name"] for instrument in venue.get("instruments", ())[2:]}
 
     def kept(value: Any) -> Any:
         if isinstance(value, dict):

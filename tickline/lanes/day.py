@@ -13,13 +13,14 @@ from decimal import Decimal
 import numpy as np
 import polars as pl
 
+from tickline.kpi.promotion import FAILED
 from tickline.lake.lane_schemas import LANE_DIAGNOSTICS, LANE_STATE
 from tickline.lanes.book import Book
 from tickline.lanes.decisions import decide
 from tickline.lanes.decisions import frames as decision_frame
 from tickline.lanes.desk import Closing, DeskState, close, from_json, opened_desk, reopened, to_json
 from tickline.lanes.diagnostics import find, merged
-from tickline.lanes.model import Decision, LaneFill, Leg, Opportunity, PositionStatus
+from tickline.lanes.model import Decision, LaneFill, Leg, Opportunity
 from tickline.lanes.opportunities import frames as opportunity_frames
 from tickline.lanes.paper import Position, open_position
 from tickline.lanes.paper import frames as paper_frames
@@ -36,8 +37,6 @@ from tickline.markets.model import MarketKey, Status
 NS_A_SECOND = 1_000_000_000
 NS_A_DAY = 86_400 * NS_A_SECOND
 DESK, POSITION = "desk", "position"
-FAILURES = (PositionStatus.UNFILLED, PositionStatus.ABANDONED)
-"""How a position ends that was not filled as it was meant."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -231,7 +230,7 @@ def _restored(state: pl.DataFrame, spec: LaneSpec) -> tuple[DeskState, tuple[Pos
 
 def _closing(position: Position) -> Closing:
     ended_ns = position.now_ns if position.ts_close_ns is None else position.ts_close_ns
-    return Closing(position.terms.opportunity_id, ended_ns, position.cash.realised, position.status in FAILURES)
+    return Closing(position.terms.opportunity_id, ended_ns, position.cash.realised, position.status in FAILED)
 
 
 def _frames(run: _Replay) -> dict[str, pl.DataFrame]:

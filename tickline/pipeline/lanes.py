@@ -177,6 +177,6 @@ def _standing(verdict: Verdict) -> Checked:
 
 
 def _code() -> str:
-    ours = ("lanes", "markets", "sizing", "execution.queueing", "lake.lane_schemas")
+    ours = ("lanes", "markets", "sizing", "execution.queueing", "kpi.promotion", "lake.lane_schemas")
     own = code_version(__name__, *(f"tickline.{name}" for name in ours))
     return hashlib.sha256(f"{own}\npydantic={importlib.metadata.version('pydantic')}".encode()).hexdigest()
